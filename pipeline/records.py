@@ -1,0 +1,394 @@
+"""The frozen, versioned records that cross a stage.
+
+A record that lies on disk is one JSON file. It carries `format`, and a reader refuses a format or a field it does not
+know. Shapes are tuples in which a free axis is its name: `("batch", 28, 28, 1)`.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+import numpy as np
+from pydantic import BaseModel, ConfigDict, Field
+
+Shape = tuple[int | str, ...]
+Variant = Literal["shared", "unshared", "batched"]
+Format = Literal["onnx", "saved_model", "keras"]
+
+# A figure may be NaN or infinite (a failed comparison is), which JSON can only carry as a string.
+Number = Annotated[float, Field(strict=False)]
+
+
+class Record(BaseModel):
+    """A frozen value: compared by content, read strictly, written as JSON."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, ser_json_inf_nan="strings")
+
+
+# --- what a model takes and gives ---------------------------------------------------------------------------------
+
+
+class TensorSpec(Record):
+    """One input or output: its Keras name, its shape with named free axes, its numpy dtype name."""
+
+    name: str
+    shape: Shape
+    dtype: str
+
+    def accepts(self, shape: tuple[int, ...]) -> bool:
+        """Whether an array of `shape` fits, free axes taken alone (axes of one name are compared by the caller)."""
+        return len(shape) == len(self.shape) and all(
+            isinstance(axis, str) or axis == size for axis, size in zip(self.shape, shape, strict=True)
+        )
+
+
+class InputSpec(TensorSpec):
+    """An input, and what its values may be.
+
+    `ids_below`: the values are ids in `[0, ids_below)`, because an embedding reads them.
+    `is_masked`: zeros (ids) or zero rows (features) mean padding.
+    """
+
+    ids_below: int | None = None
+    is_masked: bool = False
+
+
+class Signature(Record):
+    """The inputs and outputs of a model, in model order; `renamed` maps an output's own name to the one it got."""
+
+    inputs: tuple[InputSpec, ...]
+    outputs: tuple[TensorSpec, ...]
+    renamed: dict[str, str] = {}
+
+
+class FileDigest(Record):
+    """What a file must be: sha256 in hexadecimal, size in bytes."""
+
+    sha256: str
+    size: int
+
+
+# --- sharing ------------------------------------------------------------------------------------------------------
+
+
+class Block(Record):
+    """A box of an initializer that holds elements of a weight, as `numpy.lib.stride_tricks.as_strided` would read them.
+
+    `initializer[start : start + shape] == as_strided(weight.ravel()[offset:], shape, strides)`, strides in elements.
+    """
+
+    start: tuple[int, ...]
+    shape: tuple[int, ...]
+    offset: int
+    strides: tuple[int, ...]
+
+
+class WeightPlacement(Record):
+    """Where one Keras weight lies in the ONNX file, and which call sites read it.
+
+    `initializer` is None for a weight that no node reads. Without `blocks` the initializer is the weight: same shape,
+    same order. With them, everything outside the blocks of all weights in that initializer is zero.
+    """
+
+    weight: str
+    shape: tuple[int, ...]
+    dtype: str
+    initializer: str | None
+    blocks: tuple[Block, ...] = ()
+    call_sites: tuple[str, ...] = ()
+
+    @property
+    def size(self) -> int:
+        """Number of elements of the Keras weight."""
+        return int(np.prod(self.shape, dtype=np.int64))
+
+
+class SharedLayer(Record):
+    """A layer with two or more call sites, with the shape of its first input at each."""
+
+    layer: str
+    kind: str
+    call_sites: tuple[str, ...]
+    input_shapes: tuple[tuple[int | None, ...], ...]
+    parameters: int
+
+
+class Parameters(Record):
+    """Elements of all weights: `stored` of the model as it is, `unshared` with a copy for each call site."""
+
+    stored: int
+    unshared: int
+
+
+class Description(Record):
+    """What sharing there is in a model: the shared layers, the weights they save, and the graph as Mermaid text."""
+
+    model: str
+    call_sites: tuple[str, ...]
+    shared_layers: tuple[SharedLayer, ...]
+    parameters: Parameters
+    mermaid: str
+
+    def __str__(self) -> str:
+        stored, unshared = self.parameters.stored, self.parameters.unshared
+        lines = [f"{self.model}: {stored:,} parameters stored, {unshared:,} with a copy for each call site"]
+        for shared in self.shared_layers:
+            lines.append(
+                f"  {shared.layer} ({shared.kind}): {shared.parameters:,} parameters, "
+                f"{len(shared.call_sites)} call sites"
+            )
+            lines += [f"    {site} {shape}" for site, shape in zip(shared.call_sites, shared.input_shapes, strict=True)]
+        return "\n".join(lines if self.shared_layers else [*lines, "  no layer is called at two places"])
+
+
+# --- training -----------------------------------------------------------------------------------------------------
+
+
+class TrainingRecord(Record):
+    """What training one variant left in its folder beside the weights, written last."""
+
+    format: Literal[1] = 1
+    model: str
+    variant: Variant
+    source_sha256: str
+    seed: int
+    epochs: int
+    seconds: float
+    parameters: int
+    metric: str | None
+    value: Number | None
+    threshold: float | None
+    symmetry_error: Number | None = None
+    weights: FileDigest
+
+    @property
+    def holds(self) -> bool:
+        """Whether the held-out metric reached the task's threshold (a task without one always holds)."""
+        return self.threshold is None or (self.value is not None and self.value >= self.threshold)
+
+
+# --- truth --------------------------------------------------------------------------------------------------------
+
+
+class Case(Record):
+    """One frozen input. In samples.npz: `<key>/in/<input>`, `<key>/f32/<output>` and `<key>/f64/<output>`."""
+
+    key: str
+    source: Literal["real", "random"]
+    batch: int
+    seed: int | None = None
+
+
+class Tolerance(Record):
+    """The budget of an output, by a named rule: `|x - reference| <= absolute + relative * max|reference|`."""
+
+    rule: str
+    absolute: float
+    relative: float
+
+
+class Truth(Record):
+    """What Keras says is right, frozen before anything is exported.
+
+    The reference is the float64 answer where a float64 clone could be made, else float32 (`no_float64` says why).
+    """
+
+    format: Literal[1] = 1
+    signature: Signature
+    cases: tuple[Case, ...]
+    tolerance: Tolerance
+    no_float64: str | None = None
+    samples: FileDigest
+
+
+# --- the bundle ---------------------------------------------------------------------------------------------------
+
+
+class ParityFigure(Record):
+    """The error of one output of one artifact over all cases of one batch size, against the reference.
+
+    `largest_absolute` and `scale` (largest absolute value of the reference) are in the output's own unit;
+    `budget` is what was allowed, `keras` Keras' own float32 error on the same inputs.
+    """
+
+    artifact: str
+    output: str
+    batch: int
+    largest_absolute: Number
+    scale: Number
+    budget: Number
+    keras: Number
+
+
+class TaskMetric(Record):
+    """A task's held-out figure for the exported model, and the bar it had to reach."""
+
+    name: str
+    value: float
+    threshold: float | None
+
+
+class Manifest(Record):
+    """`manifest.json` of a bundle, format 1. No clocks: what was timed lies in measurements.json."""
+
+    format: Literal[1] = 1
+    model: str
+    variant: Variant
+    signature: Signature
+    opset: int
+    versions: dict[str, str]
+    parameters: Parameters
+    shared_layers: tuple[SharedLayer, ...]
+    weight_map: tuple[WeightPlacement, ...]
+    metric: TaskMetric | None = None
+    truth: Truth
+    parity: tuple[ParityFigure, ...] = ()
+    files: dict[str, FileDigest]
+    left_out: dict[str, str] = {}
+
+
+# --- verdicts -----------------------------------------------------------------------------------------------------
+
+
+class Check(Record):
+    """One thing that was checked: what, whether it held, and what was seen."""
+
+    name: str
+    passed: bool
+    detail: str = ""
+
+
+class Verdict(Record):
+    """The outcome of a verification. `print(verdict)` shows the table."""
+
+    subject: str
+    checks: tuple[Check, ...]
+    parity: tuple[ParityFigure, ...] = ()
+
+    @property
+    def passed(self) -> bool:
+        """True only if something was checked and everything held."""
+        return bool(self.checks) and all(check.passed for check in self.checks)
+
+    def __str__(self) -> str:
+        lines = [f"{self.subject}: {'passed' if self.passed else 'FAILED'}"]
+        lines += [
+            f"  {'ok  ' if c.passed else 'FAIL'} {c.name}{': ' + c.detail if c.detail else ''}" for c in self.checks
+        ]
+        return "\n".join(lines)
+
+
+class InitializerUse(Record):
+    """One stored initializer of an ONNX file: bytes, and the nodes that read it (subgraphs as `node/subgraph/...`)."""
+
+    name: str
+    shape: tuple[int, ...]
+    dtype: str
+    size: int
+    readers: tuple[str, ...]
+
+
+class AuditReport(Record):
+    """What an ONNX file stores: `stored` bytes in all, each initializer, and which of them nobody reads."""
+
+    file: str
+    stored: int
+    initializers: tuple[InitializerUse, ...]
+
+    @property
+    def unread(self) -> tuple[InitializerUse, ...]:
+        """Initializers that no node reads."""
+        return tuple(use for use in self.initializers if not use.readers)
+
+
+# --- measurement --------------------------------------------------------------------------------------------------
+
+
+class Subject(Record):
+    """What is timed: one variant of one model, in one runtime, doing one kind of work at one batch size.
+
+    `path` is the artifact or the folder it is built from; `reference` the model reference, where a runtime needs code.
+    """
+
+    model: str
+    variant: Variant
+    work: Literal["inference", "training_step"]
+    runtime: Literal["keras", "saved_model", "onnxruntime"]
+    device: Literal["cpu", "gpu"]
+    batch: int
+    path: str
+    reference: str | None = None
+
+    @property
+    def key(self) -> str:
+        """A name for one cell of a table; the variant is last."""
+        return f"{self.model}/{self.work}/{self.runtime}/{self.device}/batch{self.batch}/{self.variant}"
+
+
+class Environment(Record):
+    """The machine and the versions that a measurement ran on; `device` is what was really used."""
+
+    python: str
+    platform: str
+    cpu: str
+    logical_cores: int
+    memory_bytes: int
+    device: str
+    versions: dict[str, str]
+
+
+class Footprint(Record):
+    """What one subject costs beside its time, each measured in a fresh process of its own.
+
+    `first_call_s` covers trace, compile or session load up to the first answer; memory is resident set size in bytes,
+    grown since just before loading: after the first answer, and at its peak.
+    """
+
+    first_call_s: float
+    resident_bytes: int
+    peak_bytes: int
+    file_bytes: int
+    parameters: int
+
+
+class CellSamples(Record):
+    """All samples of one cell: one tuple of seconds for each worker process, in order of measurement."""
+
+    subject: Subject
+    device_used: str
+    samples_s: tuple[tuple[float, ...], ...]
+
+
+class Ratio(Record):
+    """`unshared / shared` of paired times: above 1 the shared model is faster. An interval over worker processes."""
+
+    subject: str
+    ratio: float
+    low: float
+    high: float
+    processes: int
+
+
+class Measurements(Record):
+    """`measurements.json`: what was timed, when (ISO 8601, UTC) and where. Never part of a hash."""
+
+    format: Literal[1] = 1
+    measured_at: str
+    quick: bool
+    environment: Environment
+    cells: tuple[CellSamples, ...]
+    ratios: tuple[Ratio, ...]
+    footprints: dict[str, Footprint] = {}
+
+
+def versions(*distributions: str) -> dict[str, str]:
+    """Versions of the installed ones among `distributions`, by distribution name."""
+    from importlib import metadata
+
+    found: dict[str, Any] = {}
+    for name in distributions:
+        try:
+            found[name] = metadata.version(name)
+        except metadata.PackageNotFoundError:
+            continue
+    return found
