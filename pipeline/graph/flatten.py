@@ -1,0 +1,88 @@
+"""The same layers in one graph, submodels dissolved."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import keras
+
+from pipeline.graph.read import CallGraph, CallSite, read
+from pipeline.graph.rebuild import rebuild, renamed_operation
+
+
+def flatten(model: keras.Model) -> keras.Model:
+    """A model of the same layers and weights whose graph has no submodels.
+
+    Sharing across submodels becomes plain sharing, which a `.keras` file can hold. Where two different layers of one
+    name would meet, the submodel that brings the second stays one call site: Keras refuses two layers of one name, and
+    renaming would touch the original.
+
+    Args:
+        model: a functional or sequential model.
+
+    Returns:
+        A functional model that shares every layer with `model` and computes bitwise the same.
+
+    Raises:
+        BadInput: if the model has no graph to read.
+    """
+    graph, _ = read_flat(model)
+    return rebuild_flat(graph)
+
+
+def read_flat(model: keras.Model) -> tuple[CallGraph, frozenset[int]]:
+    """The call graph that `flatten` builds, with the ids of the submodels that had to stay one call site."""
+    keep: frozenset[int] = frozenset()
+    graph = read(model)
+    while (clash := _clash(graph)) is not None:
+        keep |= {clash}
+        graph = read(model, keep)
+    return graph, keep
+
+
+def rebuild_flat(graph: CallGraph) -> keras.Model:
+    """The model of a flat graph: its own layers, its operations under names that are unique."""
+    names = {site.layer.name for site in graph.sites if site.is_layer} | input_names(graph)
+    fresh: dict[int, Any] = {}
+
+    def layer_for(site: CallSite) -> Any:
+        if site.is_layer:
+            return site.layer
+        if id(site.layer) not in fresh:
+            name = unused_name(site.layer.name, names)
+            names.add(name)
+            fresh[id(site.layer)] = renamed_operation(site.layer, name)
+        return fresh[id(site.layer)]
+
+    return rebuild(graph, layer_for)
+
+
+def unused_name(wanted: str, taken: set[str]) -> str:
+    """`wanted`, or the first of `wanted_1`, `wanted_2`, ... that is not taken."""
+    name = wanted
+    number = 0
+    while name in taken:
+        number += 1
+        name = f"{wanted}_{number}"
+    return name
+
+
+def input_names(graph: CallGraph) -> set[str]:
+    """The names of the graph's input layers."""
+    return {str(symbol._keras_history.operation.name) for symbol in graph.inputs}
+
+
+def _clash(graph: CallGraph) -> int | None:
+    """The id of a submodel to keep whole because it brings a second layer of some name."""
+    owners: dict[str, CallSite] = {}
+    inputs = input_names(graph)
+    for site in graph.sites:
+        if not site.is_layer:
+            continue
+        if site.layer.name in inputs and site.within:
+            return id(site.within[-1])
+        first = owners.setdefault(site.layer.name, site)
+        if first.layer is not site.layer:
+            bringer = site if site.within else first
+            return id(bringer.within[-1])
+    return None

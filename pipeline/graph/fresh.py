@@ -1,0 +1,67 @@
+"""A new layer like an existing one, with the same state."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import keras
+
+from pipeline.errors import BadInput
+
+Config = dict[str, Any]
+
+
+class NotRebuildable(BadInput):
+    """A layer can't be made anew from its config; the message names the layer and says why."""
+
+
+def fresh_layer(layer: keras.Layer, name: str, change: Callable[[Config], Config] = lambda config: config) -> Any:
+    """A layer of the same class and config, unbuilt, under another name.
+
+    Args:
+        layer: the layer to make again.
+        name: of the new one.
+        change: applied to the config before it is used.
+
+    Raises:
+        NotRebuildable: if the layer has no config, or its class refuses it.
+    """
+    try:
+        config = change({**layer.get_config(), "name": name})
+        return type(layer).from_config(config)
+    except Exception as error:
+        reason = "it has none" if isinstance(error, NotImplementedError) else _first_line(error)
+        raise NotRebuildable(
+            f"layer '{layer.name}' ({type(layer).__name__}) can't be made anew from its config: {reason}; "
+            "give it get_config() and from_config()"
+        ) from error
+
+
+def copy_state(source: keras.Layer, target: keras.Layer) -> None:
+    """Give `target` every value that `source` holds: weights, statistics, random seeds, vocabularies.
+
+    Raises:
+        NotRebuildable: if the two do not hold the same variables, as where the config does not tell the whole layer.
+    """
+    if [tuple(v.shape) for v in source.variables] != [tuple(v.shape) for v in target.variables]:
+        raise NotRebuildable(
+            f"layer '{source.name}' ({type(source).__name__}) made anew from its config has {len(target.variables)} "
+            f"variables where it has {len(source.variables)}: its config does not tell the whole layer"
+        )
+    for old, new in zip(source.variables, target.variables, strict=True):
+        new.assign(old)
+    for old, new in zip(source._flatten_layers(), target._flatten_layers(), strict=True):
+        _copy_lookup(old, new)
+        if hasattr(new, "finalize_state"):  # Normalization and its like keep tensors made from their variables
+            new.finalize_state()
+
+
+def _copy_lookup(source: Any, target: Any) -> None:
+    """Adapted lookup layers hold their vocabulary outside of variables and config."""
+    if hasattr(source, "get_vocabulary") and source.get_vocabulary() != target.get_vocabulary():
+        target.set_vocabulary(source.get_vocabulary(include_special_tokens=False))
+
+
+def _first_line(error: Exception) -> str:
+    return next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)
