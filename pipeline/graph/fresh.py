@@ -31,7 +31,7 @@ def fresh_layer(layer: keras.Layer, name: str, change: Callable[[Config], Config
         config = change({**layer.get_config(), "name": name})
         return type(layer).from_config(config)
     except Exception as error:
-        reason = "it has none" if isinstance(error, NotImplementedError) else _first_line(error)
+        reason = "it has none" if isinstance(error, NotImplementedError) else first_line(error)
         raise NotRebuildable(
             f"layer '{layer.name}' ({type(layer).__name__}) can't be made anew from its config: {reason}; "
             "give it get_config() and from_config()"
@@ -63,5 +63,6 @@ def _copy_lookup(source: Any, target: Any) -> None:
         target.set_vocabulary(source.get_vocabulary(include_special_tokens=False))
 
 
-def _first_line(error: Exception) -> str:
+def first_line(error: Exception) -> str:
+    """What an exception of somebody else's code says, on one line."""
     return next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)

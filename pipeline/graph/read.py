@@ -99,12 +99,7 @@ def read(model: keras.Model, keep: frozenset[int] = frozenset()) -> CallGraph:
     Raises:
         BadInput: if the model has no readable graph (a subclassed model, or a Sequential that was never built).
     """
-    graph = graph_of(model)
-    if graph is None:
-        raise BadInput(
-            f"model '{model.name}' ({type(model).__name__}) has no graph to read: "
-            "build it with the functional API, or give a Sequential model an Input"
-        )
+    graph = required_graph(model)
     reader = _Reader(keep)
     inputs: dict[int, TensorRef | None] = {
         id(tensor): TensorRef(INPUTS, index) for index, tensor in enumerate(graph.inputs)
@@ -127,6 +122,21 @@ def graph_of(layer: Any) -> Any | None:
     if isinstance(layer, Functional) and type(layer).call is Functional.call:
         return layer
     return None
+
+
+def required_graph(model: keras.Model) -> Any:
+    """The functional graph of a model.
+
+    Raises:
+        BadInput: if it has none: a subclassed model, or a Sequential that was never built.
+    """
+    graph = graph_of(model)
+    if graph is None:
+        raise BadInput(
+            f"model '{model.name}' ({type(model).__name__}) has no graph to read: "
+            "build it with the functional API, or give a Sequential model an Input"
+        )
+    return graph
 
 
 @dataclass(frozen=True)

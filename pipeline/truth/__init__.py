@@ -1,0 +1,1 @@
+"""What Keras says is right, asked once and frozen to disk."""

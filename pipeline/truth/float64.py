@@ -1,0 +1,75 @@
+"""The same model in float64, as the reference that float32 is judged against."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import keras
+
+from pipeline.graph.fresh import Config, NotRebuildable, copy_state, first_line, fresh_layer
+from pipeline.graph.read import CallSite, read
+from pipeline.graph.rebuild import rebuild
+
+_FLOATS = frozenset({"float16", "bfloat16", "float32", "mixed_float16", "mixed_bfloat16"})
+_FLOAT64_POLICY = {
+    "module": "keras",
+    "class_name": "DTypePolicy",
+    "config": {"name": "float64"},
+    "registered_name": None,
+}
+
+
+def float64_clone(model: keras.Model) -> keras.Model:
+    """A model with the same weights and sharing that computes in float64.
+
+    Every layer is made again from its config with its dtype policy replaced; layers keep their call sites.
+
+    Raises:
+        NotRebuildable: if a layer can't be made again, is quantised, or the clone still computes in another precision.
+    """
+    graph = read(model)
+    fresh: dict[int, Any] = {}
+
+    def layer_for(site: CallSite) -> Any:
+        if not site.is_layer:
+            return site.layer
+        if id(site.layer) not in fresh:
+            fresh[id(site.layer)] = fresh_layer(site.layer, f"{site.layer.name}_{len(fresh)}", _in_float64)
+        return fresh[id(site.layer)]
+
+    try:
+        clone = rebuild(graph, layer_for, input_dtype=lambda dtype: "float64" if dtype in _FLOATS else dtype)
+    except NotRebuildable:
+        raise
+    except Exception as error:
+        raise NotRebuildable(f"the model can't be built in float64: {first_line(error)}") from error
+    for site in graph.sites:
+        if site.is_layer:
+            copy_state(site.layer, fresh[id(site.layer)])
+    _refuse_narrow(clone)
+    return clone
+
+
+def _in_float64(config: Config) -> Config:
+    return {key: _replaced(key, value) for key, value in config.items()}
+
+
+def _replaced(key: str, value: Any) -> Any:
+    if key == "dtype" and isinstance(value, str) and value in _FLOATS:
+        return "float64"
+    if isinstance(value, dict) and value.get("class_name") == "DTypePolicy":
+        return _FLOAT64_POLICY if value["config"]["name"] in _FLOATS else value
+    if isinstance(value, dict) and value.get("class_name") == "QuantizedDTypePolicy":
+        raise ValueError("a quantised layer has no float64 form")
+    if isinstance(value, dict):
+        return _in_float64(value)
+    if isinstance(value, list):
+        return [_replaced("", item) for item in value]
+    return value
+
+
+def _refuse_narrow(clone: keras.Model) -> None:
+    narrow = [tensor for tensor in clone.outputs if tensor.dtype in _FLOATS]
+    if narrow:
+        layer = narrow[0]._keras_history.operation
+        raise NotRebuildable(f"output of '{layer.name}' stays {narrow[0].dtype} in a float64 model: it casts by itself")

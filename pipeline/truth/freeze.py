@@ -1,0 +1,134 @@
+"""Freezing inputs with Keras' float32 and float64 answers to disk."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from pipeline import cases
+from pipeline.graph.call import named_call
+from pipeline.graph.fresh import NotRebuildable, first_line
+from pipeline.records import Case, InputSpec, Signature, Tolerance, Truth
+from pipeline.store import digest, refusing_unwritable, write_record
+from pipeline.truth.float64 import float64_clone
+from pipeline.truth.signature import read_signature
+
+Arrays = Mapping[str, np.ndarray]
+
+BATCHES = (1, 3, 17, 64)
+SEED = 20250130
+SAMPLES_MAX_BYTES = 16 * 2**20
+
+# Stated, not derived: a few hundred units in the last place of the coarsest precision that a layer computes in,
+# relative to the largest value of the output.
+_RELATIVE = {"float64": 1e-4, "float32": 1e-4, "float16": 2e-2, "bfloat16": 1e-1, "int8": 5e-2}
+_ABSOLUTE = 1e-6
+
+
+def freeze(model: keras.Model, folder: Path, real: Arrays | None = None, seed: int = SEED) -> Truth:
+    """Ask Keras what is right, and write `samples.npz` and, last, `truth.json` into `folder`.
+
+    Args:
+        model: a functional or sequential model.
+        folder: an existing folder to write to.
+        real: real inputs by name, `(rows, ...)`, used beside the random ones where given.
+        seed: of the random inputs.
+
+    Raises:
+        BadInput: if the model has no graph to read, or the folder can't be written.
+    """
+    signature, answer = _compiled(model, read_signature(model))
+    inputs = _inputs(signature, real, seed)
+    reference, no_float64 = _reference(model, signature, inputs[0][1])
+    arrays: dict[str, np.ndarray] = {}
+    kept: list[Case] = []
+    for case, feed in inputs:
+        frozen = {f"{case.key}/in/{name}": value for name, value in feed.items()}
+        frozen |= {f"{case.key}/f32/{name}": value for name, value in answer(feed).items()}
+        if reference is not None:
+            frozen |= {f"{case.key}/f64/{name}": value for name, value in reference(feed).items()}
+        if kept and _bytes(arrays) + _bytes(frozen) > SAMPLES_MAX_BYTES:
+            continue
+        arrays |= frozen
+        kept.append(case)
+    samples = folder / "samples.npz"
+    with refusing_unwritable(folder):
+        np.savez_compressed(samples, **arrays)  # type: ignore[arg-type]
+    truth = Truth(
+        signature=signature,
+        cases=tuple(kept),
+        tolerance=_tolerance(model),
+        no_float64=no_float64,
+        samples=digest(samples),
+    )
+    write_record(folder / "truth.json", truth)
+    return truth
+
+
+def _compiled(model: keras.Model, signature: Signature) -> tuple[Signature, Any]:
+    """The compiled function that users serve, and the signature with the dtypes that it really returns.
+
+    Keras differs from itself between eager and compiled calls; `training=False`, traced, is what a server runs.
+    """
+    call = tf.function(named_call(model, signature), autograph=False)
+    concrete = call.get_concrete_function({spec.name: _tensor_spec(spec) for spec in signature.inputs})
+    answers = concrete.structured_outputs
+    outputs = tuple(spec.model_copy(update={"dtype": answers[spec.name].dtype.name}) for spec in signature.outputs)
+
+    def answer(feed: Arrays) -> dict[str, np.ndarray]:
+        tensors = {name: tf.convert_to_tensor(value) for name, value in feed.items()}
+        return {name: np.asarray(value) for name, value in call(tensors).items()}
+
+    return signature.model_copy(update={"outputs": outputs}), answer
+
+
+def _tensor_spec(spec: InputSpec) -> tf.TensorSpec:
+    return tf.TensorSpec([None if isinstance(axis, str) else axis for axis in spec.shape], spec.dtype)
+
+
+def _reference(model: keras.Model, signature: Signature, trial: Arrays) -> tuple[Any | None, str | None]:
+    """A function that answers in float64, tried once, or the reason why there is none."""
+    floats = {spec.name for spec in signature.inputs if spec.dtype.startswith(("float", "bfloat"))}
+    try:
+        call = named_call(float64_clone(model), signature)
+
+        def answer(feed: Arrays) -> dict[str, np.ndarray]:
+            wide = {name: value.astype("float64") if name in floats else value for name, value in feed.items()}
+            return {name: np.asarray(value) for name, value in call(wide).items()}
+
+        answer(trial)
+    except NotRebuildable as refusal:
+        return None, str(refusal)
+    except Exception as error:  # noqa: BLE001 - the layers' own code runs here, in a precision it may not expect
+        return None, f"the model does not run in float64: {first_line(error)}"
+    return answer, None
+
+
+def _inputs(signature: Signature, real: Arrays | None, seed: int) -> list[tuple[Case, dict[str, np.ndarray]]]:
+    static = signature.inputs[0].shape[0] if signature.inputs[0].shape else None
+    batches = (static,) if isinstance(static, int) else BATCHES
+    frozen = []
+    for batch in batches:
+        key = f"random{batch}"
+        frozen.append((Case(key=key, source="random", batch=batch, seed=seed), cases.generate(signature, batch, seed)))
+        if real is not None and len(next(iter(real.values()))) >= batch:
+            rows = {spec.name: np.asarray(real[spec.name][:batch], spec.dtype) for spec in signature.inputs}
+            frozen.append((Case(key=f"real{batch}", source="real", batch=batch), rows))
+    return frozen
+
+
+def _tolerance(model: keras.Model) -> Tolerance:
+    """The stated tolerance for the coarsest precision that any layer computes in."""
+    layers = model._flatten_layers()
+    precisions = {"int8" if layer.quantization_mode else layer.compute_dtype for layer in layers}
+    relative = max(_RELATIVE.get(precision, 0.0) for precision in {*precisions, "float32"})
+    return Tolerance(rule="stated", absolute=_ABSOLUTE, relative=relative)
+
+
+def _bytes(arrays: Mapping[str, np.ndarray]) -> int:
+    return sum(array.nbytes for array in arrays.values())

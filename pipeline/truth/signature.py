@@ -1,0 +1,164 @@
+"""The signature read off a Keras model: names, shapes with named free axes, dtypes, admitted ids, padding."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import keras
+from keras import tree
+
+from pipeline.graph.flatten import unused_name
+from pipeline.graph.read import INPUTS, CallGraph, TensorRef, read, required_graph
+from pipeline.records import InputSpec, Shape, Signature, TensorSpec
+
+BATCH = "batch"
+
+# What users call the axes between batch and features, by rank.
+_AXIS_NAMES = {2: ("time",), 3: ("time",), 4: ("height", "width"), 5: ("depth", "height", "width")}
+
+# Layers and operations that pass ids on as they are, so that an embedding behind one still bounds the input.
+_PASSES_VALUES = frozenset(
+    {
+        "Cast",
+        "Concatenate",
+        "Copy",
+        "ExpandDims",
+        "Flatten",
+        "GetItem",
+        "Identity",
+        "InputLayer",
+        "Permute",
+        "RepeatVector",
+    }
+    | {"Reshape", "Slice", "Split", "SpatialDropout1D", "Squeeze", "Stack", "Transpose", "Dropout", "Convert_to_tensor"}
+)
+
+# Sizes for free axes in two trial shapes: larger than common kernels, and no two sums or products of them alike.
+_TRIAL_SIZES = ((3, 37, 41, 43, 47, 53, 59, 61, 67), (5, 71, 73, 79, 83, 89, 97, 101, 103))
+
+
+def read_signature(model: keras.Model) -> Signature:
+    """The signature of a functional or sequential model.
+
+    Names: the input layers' own; an output's dict keys joined with `/`, else the name of its layer in the model as the
+    user wrote it, `_1` at a second of that name, `_out` where an input has it. The batch axis is `batch` everywhere;
+    other free axes are named by their input (`source_time`), and an output's axis by the input axis it follows.
+
+    Raises:
+        BadInput: if the model has no graph to read.
+    """
+    graph = required_graph(model)
+    sites = read(model)
+    inputs = tuple(
+        InputSpec(
+            name=tensor._keras_history.operation.name,
+            shape=_input_shape(tensor),
+            dtype=tensor.dtype,
+            ids_below=_ids_below(sites, index),
+            is_masked=_is_masked(sites, index),
+        )
+        for index, tensor in enumerate(graph.inputs)
+    )
+    names, renamed = _output_names(graph, {spec.name for spec in inputs})
+    shapes = _output_shapes(graph, inputs, names)
+    outputs = tuple(
+        TensorSpec(name=name, shape=shape, dtype=tensor.dtype)
+        for name, shape, tensor in zip(names, shapes, graph.outputs, strict=True)
+    )
+    return Signature(inputs=inputs, outputs=outputs, renamed=renamed)
+
+
+def _input_shape(tensor: Any) -> Shape:
+    name = tensor._keras_history.operation.name
+    between = _AXIS_NAMES.get(len(tensor.shape), ())
+    axes = (BATCH, *(f"{name}_{axis}" for axis in between))
+    return tuple(
+        size if size is not None else (axes[index] if index < len(axes) else f"{name}_axis{index}")
+        for index, size in enumerate(tensor.shape)
+    )
+
+
+def _output_names(graph: Any, input_names: set[str]) -> tuple[list[str], dict[str, str]]:
+    names: list[str] = []
+    renamed: dict[str, str] = {}
+    paths = [path for path, _ in tree.flatten_with_path(graph._outputs_struct)]
+    for path, tensor in zip(paths, graph.outputs, strict=True):
+        keys = [str(part) for part in path] if any(isinstance(part, str) for part in path) else []
+        own = "/".join(keys) or str(tensor._keras_history.operation.name)
+        wanted = f"{own}_out" if own in input_names else own
+        name = unused_name(wanted, {*names, *input_names})
+        if wanted != own:
+            renamed[own] = name
+        names.append(name)
+    return names, renamed
+
+
+def _output_shapes(graph: Any, inputs: tuple[InputSpec, ...], names: list[str]) -> list[Shape]:
+    """The outputs' shapes, each free axis named after the input axis that it is as long as in two trials."""
+    free = [axis for spec in inputs for axis in spec.shape if isinstance(axis, str)]
+    axes = list(dict.fromkeys([BATCH, *free]))
+    trials = [_trial(graph, inputs, dict(zip(axes, sizes, strict=False))) for sizes in _TRIAL_SIZES]
+    seen_in = [trial for trial in trials if trial is not None]
+    sizes_of: dict[tuple[Any, ...], str] = dict(zip(zip(*_TRIAL_SIZES, strict=True), axes, strict=False))
+    shapes = []
+    for number, (name, tensor) in enumerate(zip(names, graph.outputs, strict=True)):
+        complete = len(seen_in) == len(_TRIAL_SIZES)
+        seen = list(zip(*(trial[number] for trial in seen_in), strict=True)) if complete else []
+        shapes.append(
+            tuple(
+                size if size is not None else _axis_name(index, seen, sizes_of, f"{name}_axis{index}")
+                for index, size in enumerate(tensor.shape)
+            )
+        )
+    return shapes
+
+
+def _axis_name(index: int, seen: list[tuple[Any, ...]], sizes_of: dict[tuple[int, ...], str], own: str) -> str:
+    if not seen:  # no trial could be made: the first axis of a Keras output is the batch
+        return BATCH if index == 0 else own
+    return sizes_of.get(seen[index], own)
+
+
+def _trial(graph: Any, inputs: tuple[InputSpec, ...], sizes: dict[str, int]) -> list[tuple[int | None, ...]] | None:
+    """The outputs' shapes for these sizes of the free axes, or None if Keras can't infer them."""
+    tensors = [
+        keras.KerasTensor([sizes.get(axis) if isinstance(axis, str) else axis for axis in spec.shape], dtype=spec.dtype)
+        for spec in inputs
+    ]
+    try:
+        outputs = graph.compute_output_spec(tree.pack_sequence_as(graph._inputs_struct, tensors))
+    except Exception:  # noqa: BLE001 - shape inference runs the layers' own code; the names of axes are all it is for
+        return None
+    return [tuple(tensor.shape) for tensor in tree.flatten(outputs)]
+
+
+def _ids_below(graph: CallGraph, index: int) -> int | None:
+    bounds = [
+        int(layer.input_dim if isinstance(layer, keras.layers.Embedding) else layer.num_tokens)
+        for layer in _readers(graph, TensorRef(INPUTS, index))
+        if isinstance(layer, keras.layers.Embedding | keras.layers.CategoryEncoding) and _takes_ids(layer)
+    ]
+    return min(bounds, default=None)
+
+
+def _takes_ids(layer: Any) -> bool:
+    return isinstance(layer, keras.layers.Embedding) or layer.output_mode != "count"
+
+
+def _is_masked(graph: CallGraph, index: int) -> bool:
+    return any(
+        getattr(layer, "mask_zero", False) or (isinstance(layer, keras.layers.Masking) and layer.mask_value == 0)
+        for layer in _readers(graph, TensorRef(INPUTS, index))
+    )
+
+
+def _readers(graph: CallGraph, ref: TensorRef) -> Iterator[Any]:
+    """The layers that read `ref` itself, or read it through sites that pass values on."""
+    for index, site in enumerate(graph.sites):
+        if ref not in tree.flatten((site.args, site.kwargs)):
+            continue
+        yield site.layer
+        if type(site.layer).__name__ in _PASSES_VALUES:
+            for number in range(site.n_outputs):
+                yield from _readers(graph, TensorRef(index, number))
