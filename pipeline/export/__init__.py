@@ -1,0 +1,1 @@
+"""Artifacts of a Keras model in which every weight is stored once."""

@@ -1,0 +1,158 @@
+"""The one door to tf2onnx."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+from collections import OrderedDict
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+from unittest import mock
+
+import numpy as np
+import tensorflow as tf
+from tf2onnx import optimizer, tf_loader, tfonnx
+from tf2onnx.convert import _convert_common
+from tf2onnx.optimizer import back_to_back_optimizer
+from tf2onnx.optimizer.back_to_back_optimizer import BackToBackOptimizer
+from tf2onnx.optimizer.const_fold_optimizer import ConstFoldOptimizer
+
+from pipeline.errors import BadInput
+from pipeline.export.operations import handlers
+from pipeline.export.trace import Trace, placeholder_node
+
+_ARITHMETIC = frozenset({"Add", "Cast", "Mul", "Sub"})
+_FUSIONS_INTO_WEIGHTS = ("BatchNormalization", "Conv")
+
+
+class ConversionFailed(BadInput):
+    """tf2onnx can't express the model; the message says which operations."""
+
+
+def convert(trace: Trace, values: Mapping[str, np.ndarray], opset: int) -> Any:
+    """The ONNX model proto of a traced graph.
+
+    Args:
+        trace: the graph.
+        values: what to put in place of each weight, by node name. No constant folding sees them, so that nothing is
+            computed from a weight beforehand: what reads a weight reads the weight.
+        opset: of the result.
+
+    Raises:
+        ConversionFailed: where tf2onnx raises, and also where it only logs an error and would write a file that can't
+            be loaded.
+    """
+    graph_def = _optimised(trace)
+    with _listening() as errors, mock.patch.object(tfonnx, "rewrite_constant_fold", _placing(values)):
+        try:
+            proto, _ = _convert_common(
+                graph_def,
+                name="shared-layers",
+                continue_on_error=True,
+                opset=opset,
+                custom_op_handlers=handlers(),
+                input_names=list(trace.inputs),
+                output_names=list(trace.outputs),
+                optimizers=_optimizers(),
+            )
+        except Exception as error:
+            raise ConversionFailed(f"tf2onnx can't convert the model: {_one_line(error)}") from error
+    if errors:
+        raise ConversionFailed(f"tf2onnx can't convert the model: {'; '.join(dict.fromkeys(errors))}")
+    return proto
+
+
+def _optimised(trace: Trace) -> Any:
+    """TensorFlow's constant folding as tf2onnx runs it, with each weight an input that can't be folded."""
+    graph_def = tf.compat.v1.GraphDef()
+    graph_def.CopyFrom(trace.graph_def)
+    graph_def = tf_loader.fix_freezing_errors_part2(graph_def)
+    for node in graph_def.node:
+        if node.name in trace.weights:
+            placeholder_node(node)
+    feeds = [*trace.inputs, *(f"{name}:0" for name in trace.weights)]
+    with tf.Graph().as_default() as graph, tf.device("/cpu:0"):
+        tf.import_graph_def(graph_def, name="")
+        return tf_loader.tf_optimize([name for name in feeds if _has(graph, name)], list(trace.outputs), graph_def)
+
+
+def _placing(values: Mapping[str, np.ndarray]) -> Callable[[Any, Any], Any]:
+    """A rewriter in place of tf2onnx's `rewrite_constant_fold`, its first, that makes each weight a constant.
+
+    Up to here both TensorFlow and tf2onnx compute whatever has constant inputs; from here on only layouts change. What
+    the replaced rewriter would fold, TensorFlow has folded already, but for arithmetic on weights.
+    """
+
+    def rewrite(graph: Any, operations: Any) -> Any:
+        for node in list(operations):
+            if node.type == "Placeholder" and node.name in values:
+                (output,) = node.output
+                graph.remove_node(node.name)
+                graph.make_const(output, values[node.name])
+        return graph.get_nodes()
+
+    return rewrite
+
+
+def _has(graph: Any, tensor_name: str) -> bool:
+    return tensor_name.split(":")[0] in {operation.name for operation in graph.get_operations()}
+
+
+class _FoldLayoutOnly(ConstFoldOptimizer):  # type: ignore[misc]
+    """Folds transposes, reshapes and the like; never arithmetic or casts on floats, which would store a new weight."""
+
+    @staticmethod
+    def _should_skip(node: Any) -> bool:
+        if ConstFoldOptimizer._should_skip(node):
+            return True
+        first = node.inputs[0] if node.type in _ARITHMETIC and node.inputs else None
+        return first is not None and first.is_const() and first.get_tensor_value(as_list=False).dtype.kind not in "iub"
+
+
+class _NoFusionIntoWeights(BackToBackOptimizer):  # type: ignore[misc]
+    """Leaves a batch normalisation behind a convolution: the kernel it would be folded into may have other readers."""
+
+    def _optimize_at_current_graph_level(self, graph: Any) -> Any:
+        table = back_to_back_optimizer._func_map
+        fusions = {kind: table.pop(kind) for kind in _FUSIONS_INTO_WEIGHTS if kind in table}
+        try:
+            return super()._optimize_at_current_graph_level(graph)
+        finally:
+            table.update(fusions)
+
+
+def _optimizers() -> Any:
+    passes = OrderedDict(optimizer._get_optimizers())
+    passes["fold_constants"] = _FoldLayoutOnly
+    passes["remove_back_to_back"] = _NoFusionIntoWeights
+    return passes
+
+
+class _Errors(logging.Handler):
+    def __init__(self) -> None:
+        super().__init__(logging.ERROR)
+        self.messages: list[str] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.messages.append(record.getMessage().splitlines()[0])
+
+
+@contextlib.contextmanager
+def _listening() -> Iterator[list[str]]:
+    """Collect what tf2onnx logs as an error, and keep the rest of its log off the user's terminal."""
+    logger = logging.getLogger("tf2onnx")
+    errors = _Errors()
+    propagated, level = logger.propagate, logger.level
+    logger.addHandler(errors)
+    logger.propagate = False
+    logger.setLevel(logging.ERROR)
+    try:
+        yield errors.messages
+    finally:
+        logger.removeHandler(errors)
+        logger.propagate = propagated
+        logger.setLevel(level)
+
+
+def _one_line(error: Exception) -> str:
+    return " ".join(str(error).split())[:300] or type(error).__name__

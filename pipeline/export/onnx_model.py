@@ -1,0 +1,113 @@
+"""`model.onnx` of a Keras model."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import keras
+import numpy as np
+import onnx_ir as ir
+from onnx_ir.passes import Sequential as PassSequence
+from onnx_ir.passes import common as passes
+
+from pipeline.export.convert import convert
+from pipeline.export.naming import name_tensors
+from pipeline.export.stand_ins import stand_ins
+from pipeline.export.trace import trace
+from pipeline.export.weights import NamedWeight, place_weights, placement
+from pipeline.graph.flatten import unused_name
+from pipeline.graph.read import CallGraph
+from pipeline.records import Signature, WeightPlacement, versions
+
+PRODUCER = "shared-layers"
+
+# Constants out of subgraphs first: a weight that two branches read is found, and stored, once.
+_GATHER = PassSequence(
+    passes.LiftConstantsToInitializersPass(lift_all_constants=True, size_limit=0),
+    passes.LiftSubgraphInitializersToMainGraphPass(),
+)
+_CLEAN = PassSequence(
+    passes.IdentityEliminationPass(),
+    passes.RemoveUnusedNodesPass(),
+    passes.OutputFixPass(),
+    passes.TopologicalSortPass(),
+    passes.RemoveUnusedOpsetsPass(),
+    passes.ClearMetadataAndDocStringPass(),
+)
+
+
+@dataclass(frozen=True)
+class OnnxExport:
+    """A converted model, and where its weights lie."""
+
+    model: ir.Model
+    weight_map: tuple[WeightPlacement, ...]
+
+    def save(self, path: Path) -> None:
+        """Write the model as one file."""
+        ir.save(self.model, path)
+
+
+def export_onnx(flat: keras.Model, graph: CallGraph, signature: Signature, opset: int) -> OnnxExport:
+    """Convert a model to ONNX, each weight stored once.
+
+    Args:
+        flat: the model to trace, without submodels (`pipeline.flatten`).
+        graph: the call graph of the model as the user wrote it, whose call sites the weight map names.
+        signature: names, dtypes and free axes of inputs and outputs.
+        opset: of the result.
+
+    Raises:
+        ConversionFailed: if tf2onnx can't express the model.
+        BadInput: if a weight did not come through whole.
+    """
+    traced = trace(flat, signature)
+    weights = _named_weights(flat, graph)
+    values = {node: np.asarray(variable) for node, variable in traced.weights.items()}
+    substitutes = dict(zip(values, stand_ins(list(values.values())), strict=True))
+    model = ir.from_proto(convert(traced, substitutes, opset))
+    _GATHER(model)
+    read = {id(variable): node for node, variable in traced.weights.items()}
+    in_graph = [(weight, read[key]) for key, weight in weights.items() if key in read]
+    weight_map = place_weights(model, [w for w, _ in in_graph], [substitutes[node] for _, node in in_graph])
+    _CLEAN(model)
+    _forget_inner_shapes(model)
+    name_tensors(model, signature)
+    _sign(model, flat.name)
+    unread = tuple(placement(weight) for key, weight in weights.items() if key not in read)
+    return OnnxExport(model, (*weight_map, *unread))
+
+
+def _named_weights(flat: keras.Model, graph: CallGraph) -> Mapping[int, NamedWeight]:
+    """Every weight by the `id` of its variable, under Keras' path (with `_1` at a second of that path)."""
+    readers: dict[int, list[str]] = {}
+    for site in graph.sites:
+        for variable in {id(weight): weight for weight in getattr(site.layer, "weights", ())}.values():
+            readers.setdefault(id(variable), []).append(graph.label(site))
+    named: dict[int, NamedWeight] = {}
+    taken: set[str] = set()
+    for variable in {id(weight): weight for weight in flat.weights}.values():
+        name = unused_name(str(variable.path), taken)
+        taken.add(name)
+        named[id(variable)] = NamedWeight(name, np.asarray(variable), tuple(readers.get(id(variable), ())))
+    return named
+
+
+def _forget_inner_shapes(model: ir.Model) -> None:
+    """Drop inferred shapes inside the graph: they name axes `unk__66`, and any runtime infers them again."""
+    ends = {id(tensor) for tensor in model.graph.outputs}
+    for node in model.graph:
+        for tensor in node.outputs:
+            if id(tensor) not in ends:
+                tensor.shape = None
+                tensor.type = None
+
+
+def _sign(model: ir.Model, name: str) -> None:
+    model.producer_name = PRODUCER
+    model.producer_version = versions(PRODUCER).get(PRODUCER, "")
+    model.graph.name = name
+    for distribution, version in versions("keras", "tensorflow", "tf2onnx").items():
+        model.metadata_props[distribution] = version

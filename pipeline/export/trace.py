@@ -1,0 +1,110 @@
+"""A Keras model traced to a TensorFlow graph in which each weight is still a name."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import keras
+import tensorflow as tf
+from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
+
+from pipeline.errors import BadInput
+from pipeline.graph.call import named_call
+from pipeline.records import Signature
+
+
+@dataclass(frozen=True)
+class Trace:
+    """A frozen inference graph.
+
+    Attributes:
+        graph_def: TensorFlow's protobuf; every variable is a `Const` node.
+        inputs: tensor names (`input_0:0`) in the order of the signature.
+        outputs: tensor names in the order of the signature.
+        weights: the Keras variable behind each of the `Const` nodes that hold one, by node name.
+    """
+
+    graph_def: Any
+    inputs: tuple[str, ...]
+    outputs: tuple[str, ...]
+    weights: dict[str, keras.Variable]
+
+
+def trace(model: keras.Model, signature: Signature) -> Trace:
+    """Trace `model` at inference (`training=False`), control flow kept, functions inlined.
+
+    Raises:
+        BadInput: if the model changes a variable at inference, which no artifact could keep between calls.
+    """
+    call = named_call(model, signature)
+    inputs = [spec.name for spec in signature.inputs]
+    outputs = [spec.name for spec in signature.outputs]
+
+    def positional(*tensors: Any) -> list[Any]:
+        answers = call(dict(zip(inputs, tensors, strict=True)))
+        return [tf.identity(answers[name]) for name in outputs]
+
+    specs = [
+        tf.TensorSpec(
+            [None if isinstance(axis, str) else axis for axis in spec.shape], spec.dtype, name=f"input_{index}"
+        )
+        for index, spec in enumerate(signature.inputs)
+    ]
+    concrete = tf.function(positional, autograph=False).get_concrete_function(*specs)
+    frozen = _frozen(concrete)
+    graph_def = frozen.graph.as_graph_def(add_shapes=True)
+    _fill_captured_tensors(graph_def, concrete)
+    return Trace(
+        graph_def=graph_def,
+        inputs=tuple(tensor.name for tensor in frozen.inputs if tensor.op.name.startswith("input_"))[: len(inputs)],
+        outputs=tuple(tensor.name for tensor in frozen.outputs),
+        weights=_weights_by_node(model, concrete),
+    )
+
+
+def _frozen(concrete: Any) -> Any:
+    try:
+        return convert_variables_to_constants_v2(concrete, lower_control_flow=False, aggressive_inlining=True)
+    except ValueError as error:
+        raise BadInput(
+            "the model changes a variable when it is called (a stateful layer, or one that draws random numbers): "
+            "make the state an input and an output, or take the layer out"
+        ) from error
+
+
+def _weights_by_node(model: keras.Model, concrete: Any) -> dict[str, keras.Variable]:
+    """TensorFlow names the constant of a frozen variable after the placeholder that captured its handle."""
+    variables = {id(variable.value.handle): variable for variable in model.variables}
+    return {inner.op.name: variables[id(outer)] for outer, inner in concrete.graph.captures if id(outer) in variables}
+
+
+def _fill_captured_tensors(graph_def: Any, concrete: Any) -> None:
+    """Make tensors that a layer made eagerly (`Normalization`'s statistics) constants, not inputs of the graph."""
+    captured = {
+        inner.op.name: outer.numpy()
+        for outer, inner in concrete.graph.captures
+        if inner.dtype != tf.resource and hasattr(outer, "numpy")
+    }
+    for node in graph_def.node:
+        if node.op == "Placeholder" and node.name in captured:
+            constant_node(node, captured[node.name])
+
+
+def constant_node(node: Any, value: Any) -> None:
+    """Turn a node of a GraphDef into a `Const` that holds `value`."""
+    node.op = "Const"
+    node.ClearField("attr")
+    tensor = tf.make_tensor_proto(value)
+    node.attr["dtype"].type = tensor.dtype
+    node.attr["value"].tensor.CopyFrom(tensor)
+
+
+def placeholder_node(node: Any) -> None:
+    """Turn a `Const` node of a GraphDef into a `Placeholder` of its dtype and shape."""
+    tensor = type(node.attr["value"].tensor)()
+    tensor.CopyFrom(node.attr["value"].tensor)
+    node.op = "Placeholder"
+    node.ClearField("attr")
+    node.attr["dtype"].type = tensor.dtype
+    node.attr["shape"].shape.CopyFrom(tensor.tensor_shape)

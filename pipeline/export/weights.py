@@ -1,0 +1,174 @@
+"""Putting the weights into a converted graph, each stored once, and writing down where they went."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import onnx_ir as ir
+
+from pipeline.errors import BadInput
+from pipeline.export.stand_ins import Finder
+from pipeline.graph.flatten import unused_name
+from pipeline.records import Block, WeightPlacement
+
+WEIGHT_MAP_KEY = "shared_layers_weight_map"
+
+
+@dataclass(frozen=True)
+class NamedWeight:
+    """A Keras weight: its name in the map, its value, and the labels of the call sites that read it."""
+
+    name: str
+    value: np.ndarray
+    call_sites: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class _Holding:
+    """An initializer, and the blocks of each weight (by index) that lie in it."""
+
+    tensor: ir.Value
+    array: np.ndarray
+    blocks: dict[int, tuple[Block, ...]]
+
+    def is_whole(self, weight: int, size: int) -> bool:
+        """Whether the initializer holds this one weight and all of it."""
+        if set(self.blocks) != {weight}:
+            return False
+        blocks = self.blocks[weight]
+        return not blocks or sum(int(np.prod(block.shape)) for block in blocks) == size
+
+
+def place_weights(
+    model: ir.Model, weights: Sequence[NamedWeight], stand_ins: Sequence[np.ndarray]
+) -> tuple[WeightPlacement, ...]:
+    """Replace the stand-ins in `model` by the weights; returns where each weight lies.
+
+    Initializers get the weights' names. A weight that the converter stored in several layouts is kept in one, and
+    transposed where another is read (onnxruntime folds that when it loads the file). The map is also written into the
+    model's metadata.
+
+    Raises:
+        BadInput: if the converter computed with a weight, so that its values are no longer in the graph.
+    """
+    holdings = _holdings(model.graph, Finder(stand_ins))
+    kept = _kept_once(model.graph, holdings, weights)
+    names: set[str] = set()
+    for holding in kept:
+        name = unused_name("+".join(weights[index].name for index in holding.blocks), names)
+        names.add(name)
+        _fill(holding, weights, name)
+    placements = tuple(entry for index, weight in enumerate(weights) for entry in _placements(index, weight, kept))
+    _refuse_lost(weights, placements)
+    model.metadata_props[WEIGHT_MAP_KEY] = json.dumps(
+        [entry.model_dump(mode="json") for entry in placements], separators=(",", ":")
+    )
+    return placements
+
+
+def _holdings(graph: ir.Graph, finder: Finder) -> list[_Holding]:
+    holdings = []
+    for tensor in list(graph.initializers.values()):
+        assert tensor.const_value is not None
+        array = tensor.const_value.numpy()
+        blocks = finder.find(array)
+        if blocks is None:
+            raise BadInput(
+                f"constant '{tensor.name}' mixes weights with other values: the converter computed with them"
+            )
+        if blocks:
+            holdings.append(_Holding(tensor, array, blocks))
+    return holdings
+
+
+def _kept_once(graph: ir.Graph, holdings: list[_Holding], weights: Sequence[NamedWeight]) -> list[_Holding]:
+    """Drop initializers that hold, transposed, a weight that another initializer holds whole."""
+    dropped: set[int] = set()
+    for index, weight in enumerate(weights):
+        whole = [holding for holding in holdings if holding.is_whole(index, weight.value.size)]
+        whole.sort(key=lambda holding: len(holding.blocks[index]))  # the weight as Keras has it first
+        for other in whole[1:]:
+            permutation = _permutation(whole[0], other, index)
+            if permutation is not None:
+                _read_transposed(graph, whole[0].tensor, other.tensor, permutation)
+                dropped.add(id(other))
+    return [holding for holding in holdings if id(holding) not in dropped]
+
+
+def _permutation(kept: _Holding, other: _Holding, index: int) -> tuple[int, ...] | None:
+    """The permutation of axes that makes `other` of `kept`, or None if there is more to it."""
+    kept_strides, other_strides = _strides(kept, index), _strides(other, index)
+    if kept_strides is None or other_strides is None or sorted(kept_strides) != sorted(other_strides):
+        return None
+    return tuple(kept_strides.index(axis) for axis in other_strides)
+
+
+def _strides(holding: _Holding, index: int) -> list[tuple[int, int]] | None:
+    """(stride, size) of each axis where one even box is all there is."""
+    shape = holding.array.shape
+    blocks = holding.blocks[index]
+    if not blocks:
+        return [(int(np.prod(shape[axis + 1 :])), size) for axis, size in enumerate(shape)]
+    return list(zip(blocks[0].strides, shape, strict=True)) if len(blocks) == 1 else None
+
+
+def _read_transposed(graph: ir.Graph, kept: ir.Value, other: ir.Value, permutation: tuple[int, ...]) -> None:
+    node = ir.node("Transpose", [kept], attributes={"perm": list(permutation)})
+    first = next(iter(graph))
+    first.prepend(node)
+    ir.convenience.replace_all_uses_with(other, node.outputs[0])
+    assert other.name is not None
+    del graph.initializers[other.name]
+
+
+def _fill(holding: _Holding, weights: Sequence[NamedWeight], name: str) -> None:
+    """Put the weights' own values where their stand-ins were."""
+    value = np.zeros_like(holding.array)
+    for index, blocks in holding.blocks.items():
+        place(weights[index].value, blocks, value)
+    holding.tensor.const_value = ir.tensor(value, name=name)
+    holding.tensor.name = name
+
+
+def place(weight: np.ndarray, blocks: tuple[Block, ...], initializer: np.ndarray) -> None:
+    """Write a weight into an initializer, in place, as its blocks say."""
+    if not blocks:
+        initializer[...] = weight
+    flat = np.ascontiguousarray(weight).ravel()
+    for block in blocks:
+        box = tuple(slice(start, start + size) for start, size in zip(block.start, block.shape, strict=True))
+        strides = tuple(stride * flat.itemsize for stride in block.strides)
+        initializer[box] = np.lib.stride_tricks.as_strided(flat[block.offset :], block.shape, strides)
+
+
+def placement(weight: NamedWeight, initializer: str | None = None, blocks: tuple[Block, ...] = ()) -> WeightPlacement:
+    """The entry of the weight map for `weight`; without an initializer: no node reads it."""
+    return WeightPlacement(
+        weight=weight.name,
+        shape=weight.value.shape,
+        dtype=weight.value.dtype.name,
+        initializer=initializer,
+        blocks=blocks,
+        call_sites=weight.call_sites,
+    )
+
+
+def _placements(index: int, weight: NamedWeight, holdings: list[_Holding]) -> list[WeightPlacement]:
+    held = [placement(weight, h.tensor.name, h.blocks[index]) for h in holdings if index in h.blocks]
+    return held or [placement(weight)]
+
+
+def _refuse_lost(weights: Sequence[NamedWeight], placements: Sequence[WeightPlacement]) -> None:
+    for weight in weights:
+        entries = [entry for entry in placements if entry.weight == weight.name and entry.initializer is not None]
+        stored = sum(_elements(entry) for entry in entries)
+        if 0 < stored < weight.value.size:
+            raise BadInput(f"weight '{weight.name}' is only in part in the converted graph: the converter changed it")
+
+
+def _elements(entry: WeightPlacement) -> int:
+    return sum(math.prod(block.shape) for block in entry.blocks) if entry.blocks else entry.size
