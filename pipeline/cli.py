@@ -1,0 +1,273 @@
+"""The command line: one thin command a stage; parsing, printing and exit codes only."""
+
+from __future__ import annotations
+
+import sys
+import traceback
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from pydantic import BaseModel
+from rich.console import Console
+from typer.exceptions import TyperException
+
+from pipeline import stages
+from pipeline.errors import BadInput, PipelineError
+
+app = typer.Typer(
+    name="shared-layers",
+    help="Benchmark, export and verify Keras models with shared layers.",
+    epilog="Exit status: 0 all held; 1 a check failed; 2 bad usage, bad input or a missing requirement.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    add_completion=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+_console = Console(highlight=False)
+_errors = Console(stderr=True, highlight=False)
+
+_REFERENCE = "A registered name (`shared-layers list`), package.module:function, file.py:function or a .keras file."
+ReferenceArgument = Annotated[str, typer.Argument(metavar="MODEL", help=_REFERENCE)]
+ReferencesArgument = Annotated[list[str], typer.Argument(metavar="MODEL...", help=_REFERENCE)]
+WeightsOption = Annotated[
+    Path | None, typer.Option("--weights", metavar="FILE", help="A .weights.h5 or .keras file that fills the model.")
+]
+ImportOption = Annotated[
+    list[str] | None, typer.Option("--import", metavar="MODULE", help="A module (or .py file) with custom layers.")
+]
+DataOption = Annotated[
+    Path | None, typer.Option("--data", metavar="FILE.npz", help="Other data for a registered model (siamese: MNIST).")
+]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print the result for a program.")]
+VariantOption = Annotated[str, typer.Option("--variant", help="shared, or unshared: the twin.")]
+
+
+@app.callback()
+def _options(
+    debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False,
+) -> None:
+    """Read by `main`, which looks at the arguments themselves: an error can come before they are parsed."""
+
+
+@app.command("list")
+def list_models(as_json: JsonOption = False) -> None:
+    """List the registered models."""
+    names = stages.registered()
+    if as_json:
+        _console.print_json(data=list(names))
+    else:
+        _console.print("\n".join(names))
+
+
+@app.command()
+def describe(
+    model: ReferenceArgument,
+    weights: WeightsOption = None,
+    imports: ImportOption = None,
+    mermaid: Annotated[bool, typer.Option("--mermaid", help="Print the graph for a Markdown page.")] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Show which layers are shared, where, and what that saves."""
+    description = stages.describe(_reference(model, weights, imports))
+    if mermaid:
+        print(description.mermaid)
+    else:
+        _show(description, as_json)
+    _warn_unless_shared(bool(description.shared_layers), model)
+
+
+@app.command()
+def train(
+    model: ReferenceArgument,
+    variant: VariantOption = "shared",
+    seed: Annotated[int, typer.Option("--seed", help="Of everything that is random.")] = 0,
+    data: DataOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Train one variant of a model on its task's data."""
+    record = stages.train(_reference(model, data=data), _variant(variant), seed)
+    _show(record, as_json)
+    if variant == "shared" and not record.holds:
+        raise typer.Exit(1)
+
+
+@app.command()
+def export(
+    models: ReferencesArgument,
+    output: Annotated[
+        Path | None, typer.Option("--output", metavar="FOLDER", help="Where bundles go (default: exported/).")
+    ] = None,
+    variant: VariantOption = "shared",
+    opset: Annotated[int, typer.Option("--opset", help="Of model.onnx.")] = 18,
+    formats: Annotated[
+        str, typer.Option("--formats", help="Artifacts to write, by comma: onnx, saved_model, keras.")
+    ] = "onnx,saved_model,keras",
+    weights: WeightsOption = None,
+    imports: ImportOption = None,
+    data: DataOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Export models to bundles; each is verified before it is published."""
+    options = stages.export_options(opset, [name.strip() for name in formats.split(",") if name.strip()])
+
+    def one(text: str) -> bool:
+        reference = _reference(text, weights, imports, data)
+        manifest, folder = stages.export(reference, _variant(variant), options, output)
+        if as_json:
+            _show(manifest, as_json)
+        else:
+            _console.print(f"exported {manifest.model} ({manifest.variant}) to {folder}", soft_wrap=True)
+            for name, reason in manifest.left_out.items():
+                _errors.print(f"note: {name} is left out: {reason}", markup=False, soft_wrap=True)
+        _warn_unless_shared(bool(manifest.shared_layers) or variant != "shared", text)
+        return True
+
+    _each(models, one)
+
+
+@app.command()
+def verify(
+    bundles: Annotated[list[str], typer.Argument(metavar="BUNDLE...", help="A bundle's folder, or a registered name.")],
+    as_json: JsonOption = False,
+) -> None:
+    """Verify bundles as they lie on disk, each runtime in a fresh process."""
+
+    def one(text: str) -> bool:
+        verdict = stages.verify(text)
+        if as_json:
+            _show(verdict, as_json)
+        else:
+            stages.print_verdict(verdict, _console)
+        return verdict.passed
+
+    _each(bundles, one)
+
+
+@app.command()
+def audit(
+    file: Annotated[Path, typer.Argument(metavar="FILE.onnx", help="Any ONNX file, from any exporter.")],
+    as_json: JsonOption = False,
+) -> None:
+    """Show what an ONNX file stores, and which nodes read each initializer."""
+    report = stages.audit(file)
+    if as_json:
+        _show(report, as_json)
+    else:
+        stages.print_audit(report, _console)
+
+
+@app.command()
+def bench(
+    models: Annotated[
+        list[str] | None, typer.Argument(metavar="MODEL...", help="Exported models (default: all).")
+    ] = None,
+    device: Annotated[str, typer.Option("--device", help="cpu or gpu.")] = "cpu",
+    quick: Annotated[bool, typer.Option("--quick", help="Fewer processes and rounds.")] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Time shared models against their unshared twins, in pairs, in fresh processes."""
+    measurements = stages.bench(models or list(stages.registered()), _choice(device, "device", "cpu", "gpu"), quick)
+    if as_json:
+        _show(measurements, as_json)
+    else:
+        stages.print_report(models or list(stages.registered()), _console)
+
+
+@app.command()
+def report(
+    models: Annotated[list[str] | None, typer.Argument(metavar="MODEL...", help="Models (default: all).")] = None,
+) -> None:
+    """Print what sharing saves and costs, from the figures on disk."""
+    stages.print_report(models or list(stages.registered()), _console)
+
+
+@app.command()
+def doctor(as_json: JsonOption = False) -> None:
+    """Show what is installed, which devices there are, and what is known to break."""
+    is_well = stages.doctor(_console, as_json)
+    if not is_well:
+        raise typer.Exit(1)
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the command line and exit with its status."""
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    wants_traceback = "--debug" in given
+    sys.exit(_status(lambda: app([a for a in given if a != "--debug"], standalone_mode=False), wants_traceback))
+
+
+def _status(run: Callable[[], Any], wants_traceback: bool) -> int:
+    """Run, and turn every way of ending into one line and an exit status."""
+    try:
+        outcome = run()
+    except PipelineError as error:
+        return _fail(str(error), error.exit_status, wants_traceback)
+    except typer.Exit as stop:
+        return int(stop.exit_code)
+    except TyperException as error:
+        return _fail(f"{_usage(error)} (see shared-layers --help)", 2, wants_traceback)
+    except (KeyboardInterrupt, typer.Abort):
+        return _fail("interrupted; nothing that was there before is changed", 2, wants_traceback)
+    except BrokenPipeError:
+        return 0
+    except Exception as error:  # noqa: BLE001 - the last line of defence: one line, not a traceback
+        message = " ".join(str(error).split())[:400]
+        hint = "" if wants_traceback else " (--debug shows where)"
+        return _fail(f"unexpected {type(error).__name__}: {message}{hint}", 2, wants_traceback)
+    return outcome if isinstance(outcome, int) else 0
+
+
+def _usage(error: Exception) -> str:
+    format_message = getattr(error, "format_message", None)
+    return str(format_message() if format_message else error)
+
+
+def _fail(message: str, status: int, wants_traceback: bool) -> int:
+    if wants_traceback:
+        traceback.print_exc()
+    _errors.print(f"error: {message}", markup=False, soft_wrap=True, style="red")
+    return status
+
+
+def _each(texts: Sequence[str], one: Callable[[str], bool]) -> None:
+    """Run for each text and go on past one that fails; the worst status is that of the command."""
+    worst = 0
+    for text in texts:
+        try:
+            held = one(text)
+        except PipelineError as error:
+            if len(texts) == 1:
+                raise
+            worst = max(worst, _fail(f"{text}: {error}", error.exit_status, False))
+            continue
+        worst = max(worst, 0 if held else 1)
+    if worst:
+        raise typer.Exit(worst)
+
+
+def _reference(
+    text: str, weights: Path | None = None, imports: list[str] | None = None, data: Path | None = None
+) -> stages.Reference:
+    return stages.Reference(text, weights, tuple(imports or ()), data)
+
+
+def _variant(name: str) -> Any:
+    return _choice(name, "variant", "shared", "unshared")
+
+
+def _choice(value: str, what: str, *allowed: str) -> Any:
+    if value not in allowed:
+        raise BadInput(f"unknown {what} {value!r}: choose {' or '.join(allowed)}")
+    return value
+
+
+def _show(result: BaseModel, as_json: bool) -> None:
+    print(result.model_dump_json(indent=1) if as_json else result)
+
+
+def _warn_unless_shared(is_shared: bool, text: str) -> None:
+    if not is_shared:
+        _errors.print(f"warning: {text} has no shared layer: everything works, but there is nothing to compare")

@@ -1,0 +1,61 @@
+"""The artifacts of one model, written into a folder."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import keras
+import numpy as np
+
+from pipeline.export.keras_file import export_keras
+from pipeline.export.onnx_model import export_onnx
+from pipeline.export.options import ExportOptions
+from pipeline.export.saved_model import export_saved_model
+from pipeline.graph.describe import parameters, shared_layers
+from pipeline.graph.flatten import flatten
+from pipeline.graph.read import read
+from pipeline.records import Parameters, SharedLayer, Signature, WeightPlacement
+
+FILES = {"onnx": "model.onnx", "saved_model": "saved_model", "keras": "model.keras"}
+
+
+@dataclass(frozen=True)
+class Artifacts:
+    """What was written, what sharing there is in it, and what was not written, each with the reason."""
+
+    parameters: Parameters
+    shared_layers: tuple[SharedLayer, ...]
+    weight_map: tuple[WeightPlacement, ...]
+    left_out: dict[str, str]
+
+
+def write_artifacts(
+    model: keras.Model, signature: Signature, feed: dict[str, np.ndarray], options: ExportOptions, folder: Path
+) -> Artifacts:
+    """Write `model.onnx`, `saved_model/` and `model.keras` into `folder`, those that `options.formats` names.
+
+    Args:
+        model: a functional or sequential model.
+        signature: its inputs and outputs.
+        feed: one input by name, which the reloaded `model.keras` is tried on.
+        options: formats and opset.
+        folder: an existing folder.
+
+    Raises:
+        BadInput: if the model can't be converted. A `model.keras` that would not reload is left out instead.
+    """
+    graph, flat = read(model), flatten(model)
+    left_out = {FILES[name]: "not among the formats asked for" for name in FILES if name not in options.formats}
+    weight_map: tuple[WeightPlacement, ...] = ()
+    if "onnx" in options.formats:
+        exported = export_onnx(flat, graph, signature, options.opset)
+        exported.save(folder / FILES["onnx"])
+        weight_map = exported.weight_map
+    if "saved_model" in options.formats:
+        export_saved_model(flat, signature, folder / FILES["saved_model"])
+    if "keras" in options.formats:
+        reason = export_keras(flat, signature, feed, folder / FILES["keras"])
+        if reason is not None:
+            left_out[FILES["keras"]] = reason
+    return Artifacts(parameters(graph), shared_layers(graph), weight_map, left_out)

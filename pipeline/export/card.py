@@ -1,0 +1,84 @@
+"""The model card of a bundle."""
+
+from __future__ import annotations
+
+from pipeline.records import Manifest, TensorSpec
+
+
+def model_card(manifest: Manifest) -> str:
+    """The Markdown text of a bundle's README: what the model does, how to call it, its figures."""
+    stored, unshared = manifest.parameters.stored, manifest.parameters.unshared
+    sections = [
+        f"# {manifest.model}",
+        f"A Keras model exported with its shared layers kept ({manifest.variant} variant, opset {manifest.opset}).",
+        "## Calling it",
+        _code(manifest),
+        "`pip install shared-layers` brings numpy and onnxruntime, not TensorFlow.",
+        "## Inputs and outputs",
+        _table(manifest.signature.inputs, manifest.signature.outputs),
+        "Axes of one name must agree; an empty batch is refused.",
+        "## Sharing",
+        f"{stored:,} parameters are stored; with a copy for each call site there would be {unshared:,}.",
+        *(_shared_lines(manifest) or ["No layer is called at two places."]),
+        "## Figures",
+        _metric(manifest),
+        _parity(manifest),
+    ]
+    sections += [f"Left out: `{name}`, because {reason}." for name, reason in manifest.left_out.items()]
+    return "\n\n".join(sections) + "\n"
+
+
+def _code(manifest: Manifest) -> str:
+    feed = ", ".join(f'"{spec.name}": {_example(spec)}' for spec in manifest.signature.inputs)
+    return "\n".join(
+        [
+            "```python",
+            "import numpy as np, pipeline",
+            'bundle = pipeline.load_bundle("path/to/this/folder")',
+            f"answers = bundle.run({{{feed}}})",
+            f'print(answers["{manifest.signature.outputs[0].name}"])',
+            "```",
+        ]
+    )
+
+
+def _example(spec: TensorSpec) -> str:
+    shape = tuple(axis if isinstance(axis, int) else (1 if axis == "batch" else 8) for axis in spec.shape)
+    return f'np.zeros({shape}, "{spec.dtype}")'
+
+
+def _table(inputs: tuple[TensorSpec, ...], outputs: tuple[TensorSpec, ...]) -> str:
+    rows = ["| | name | shape | dtype |", "| --- | --- | --- | --- |"]
+    for side, specs in (("input", inputs), ("output", outputs)):
+        rows += [f"| {side} | `{s.name}` | ({', '.join(map(str, s.shape))}) | {s.dtype} |" for s in specs]
+    return "\n".join(rows)
+
+
+def _shared_lines(manifest: Manifest) -> list[str]:
+    return [
+        f"- `{shared.layer}` ({shared.kind}, {shared.parameters:,} parameters): "
+        + ", ".join(f"`{site}`" for site in shared.call_sites)
+        for shared in manifest.shared_layers
+    ]
+
+
+def _metric(manifest: Manifest) -> str:
+    if manifest.metric is None:
+        return "The model came without data: nothing but its agreement with Keras is judged."
+    bar = f" (the bar is {manifest.metric.threshold:g})" if manifest.metric.threshold is not None else ""
+    return f"Held-out {manifest.metric.name}: {manifest.metric.value:.4f}{bar}."
+
+
+def _parity(manifest: Manifest) -> str:
+    if not manifest.parity:
+        return "Agreement with Keras is measured by `shared-layers verify`."
+    rows = ["| artifact | output | largest error | of a scale of | allowed |", "| --- | --- | --- | --- | --- |"]
+    worst: dict[tuple[str, str], int] = {}
+    for index, figure in enumerate(manifest.parity):
+        key = (figure.artifact, figure.output)
+        if key not in worst or figure.largest_absolute > manifest.parity[worst[key]].largest_absolute:
+            worst[key] = index
+    for index in worst.values():
+        f = manifest.parity[index]
+        rows.append(f"| {f.artifact} | `{f.output}` | {f.largest_absolute:.1e} | {f.scale:.2g} | {f.budget:.1e} |")
+    return "\n".join(rows)

@@ -1,0 +1,68 @@
+"""`saved_model/`: served under Keras' names, each weight stored once.
+
+Keras' own `model.export` stores every weight twice (keras #23553), and `tf.saved_model.save(model)` fails in servers,
+which restore through a session (keras #20096, #19274, tensorflow/serving #2250). A plain `tf.Module` that holds the raw
+variables does neither.
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+from pipeline.graph.call import named_call
+from pipeline.graph.flatten import unused_name
+from pipeline.records import Signature
+
+SIGNATURE = "serving_default"
+
+
+class _Served(tf.Module):  # type: ignore[misc]
+    """What TensorFlow saves: the variables, and the function that reads them."""
+
+    def __init__(self, variables: list[Any], serve: Any) -> None:
+        super().__init__()
+        self.variables_read = variables
+        self.serve = serve
+
+
+def export_saved_model(model: keras.Model, signature: Signature, directory: Path) -> None:
+    """Write the SavedModel of a model at inference.
+
+    TensorFlow does not allow every sign in the name of a signature's input: others become `_` (`right image:0` is
+    served as `right_image_0`). Outputs keep their names.
+    """
+    call = named_call(model, signature)
+    inputs = [spec.name for spec in signature.inputs]
+
+    def positional(*tensors: Any) -> dict[str, Any]:
+        answers = call(dict(zip(inputs, tensors, strict=True)))
+        return {name: tf.identity(answer) for name, answer in answers.items()}
+
+    specs = [
+        tf.TensorSpec(
+            [None if isinstance(axis, str) else axis for axis in spec.shape], spec.dtype, name=f"input_{index}"
+        )
+        for index, spec in enumerate(signature.inputs)
+    ]
+    concrete = tf.function(positional, autograph=False).get_concrete_function(*specs)
+    # tf.function turns keyword names into Python identifiers; a signature takes the names set here as they are.
+    concrete._arg_keywords = served_names(inputs)
+    concrete._num_positional_args = 0
+    captured = {id(outer) for outer, _ in concrete.graph.captures}
+    variables = [variable.value for variable in model.variables if id(variable.value.handle) in captured]
+    tf.saved_model.save(_Served(variables, concrete), str(directory), signatures={SIGNATURE: concrete})
+
+
+def served_names(inputs: list[str]) -> list[str]:
+    """The inputs' names with the signs that TensorFlow refuses replaced, still all different."""
+    names: list[str] = []
+    for name in inputs:
+        allowed = re.sub(r"[^A-Za-z0-9_./-]", "_", name)
+        allowed = allowed if re.match(r"[A-Za-z0-9.]", allowed) else f"x{allowed}"
+        names.append(unused_name(allowed, set(names)))
+    return names

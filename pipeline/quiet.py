@@ -1,0 +1,47 @@
+"""Loading TensorFlow without its start-up notes.
+
+TensorFlow 2.21 writes them to file descriptor 2 before its own logging can be told to be quiet, at import and when it
+first looks for devices. What it writes later, and an import that fails, is shown.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sys
+import tempfile
+from collections.abc import Iterator
+
+
+def load_tensorflow() -> None:
+    """Import TensorFlow and let it find its devices; quietly, unless TF_CPP_MIN_LOG_LEVEL says what to show."""
+    os.environ.setdefault("KERAS_BACKEND", "tensorflow")
+    if "tensorflow" in sys.modules:
+        return
+    if "TF_CPP_MIN_LOG_LEVEL" in os.environ:
+        import tensorflow
+
+        return
+    os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
+    with _errors_held_back():
+        import tensorflow
+
+        tensorflow.constant(0)
+
+
+@contextlib.contextmanager
+def _errors_held_back() -> Iterator[None]:
+    """Keep what is written to file descriptor 2; give it out only if the block fails."""
+    sys.stderr.flush()
+    visible = os.dup(2)
+    with tempfile.TemporaryFile() as held:
+        os.dup2(held.fileno(), 2)
+        try:
+            yield
+        except BaseException:
+            held.seek(0)
+            os.write(visible, held.read())
+            raise
+        finally:
+            os.dup2(visible, 2)
+            os.close(visible)

@@ -1,0 +1,374 @@
+"""The line: what each stage reads, does and leaves on disk, a few lines a stage.
+
+Rooms are imported inside the functions, here and nowhere else: the command line answers before TensorFlow is loaded.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pipeline.errors import BadInput, CheckFailed
+from pipeline.quiet import load_tensorflow
+from pipeline.records import (
+    AuditReport,
+    Description,
+    Manifest,
+    TaskMetric,
+    TrainingRecord,
+    Variant,
+    Verdict,
+    versions,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import keras
+    import numpy as np
+    from rich.console import Console
+
+    from pipeline.deploy.runtime import Bundle
+    from pipeline.export.options import ExportOptions
+    from pipeline.models.reference import Resolved
+    from pipeline.models.task import Task
+
+# The distributions whose versions a manifest records.
+_VERSIONS_OF = ("shared-layers", "keras", "tensorflow", "tf2onnx", "onnx", "onnxruntime", "numpy")
+
+BUILD = Path("build")
+EXPORTED = Path("exported")
+RESULTS = Path("benchmarks/results")
+
+
+@dataclass(frozen=True)
+class Reference:
+    """A model reference as the user gave it, with what helps to load it."""
+
+    text: str
+    weights: Path | None = None
+    imports: tuple[str, ...] = ()
+    data: Path | None = None
+
+
+def resolve(reference: Reference) -> Resolved:
+    """The task behind a reference."""
+    load_tensorflow()
+    from pipeline.models import reference as references
+
+    return references.resolve(reference.text, weights=reference.weights, imports=reference.imports, data=reference.data)
+
+
+def trained_folder(name: str, variant: Variant) -> Path:
+    """Where training leaves the weights of a variant."""
+    return BUILD / name / variant / "trained"
+
+
+def bundle_folder(name: str, variant: Variant) -> Path:
+    """Where the bundle of a variant lies: published for `shared`, under `build/` for the twin that benchmarks need."""
+    return EXPORTED / name if variant == "shared" else BUILD / name / variant / "bundle"
+
+
+# --- models -------------------------------------------------------------------------------------------------------
+
+
+def build(reference: str, variant: Variant = "shared") -> keras.Model:
+    """The model of a reference with seeded, untrained weights.
+
+    Args:
+        reference: a registered name, `package.module:function`, `path/to/file.py:function` or a `.keras` file.
+        variant: `shared` as the user wrote it, or `unshared`, the twin with a layer for each call site.
+
+    Raises:
+        BadInput: if the reference names no model, or the model can't be unshared.
+    """
+    return _build(resolve(Reference(reference)), variant)
+
+
+def _build(subject: Resolved, variant: Variant) -> keras.Model:
+    from pipeline.graph.unshare import unshare
+    from pipeline.models.reference import build_model
+
+    if variant == "batched":
+        raise BadInput("the batched variant is not available yet: choose shared or unshared")
+    model = build_model(subject)
+    return unshare(model) if variant == "unshared" else model
+
+
+def registered() -> tuple[str, ...]:
+    """The names of the registered models."""
+    from pipeline.models import registry
+
+    return tuple(registry.names())
+
+
+def describe(reference: Reference) -> Description:
+    """Which layers of a referenced model are shared, where, and what that saves."""
+    subject = resolve(reference)
+    from pipeline.graph.describe import describe as describe_model
+
+    return describe_model(_build(subject, "shared"))
+
+
+# --- train --------------------------------------------------------------------------------------------------------
+
+
+def train(reference: Reference, variant: Variant, seed: int = 0) -> TrainingRecord:
+    """Train one variant into `build/<name>/<variant>/trained/`."""
+    subject = resolve(reference)
+    from pipeline.training.fit import train as fit
+
+    return fit(subject, variant, trained_folder(subject.name, variant), seed)
+
+
+# --- export -------------------------------------------------------------------------------------------------------
+
+
+def export(
+    reference: Reference, variant: Variant, options: ExportOptions, output: Path | None = None
+) -> tuple[Manifest, Path]:
+    """Export one variant of a referenced model, a registered one with its trained weights; and where it lies.
+
+    Args:
+        reference: the model.
+        variant: `shared`, or the twin, whose bundle lies under `build/`.
+        options: formats and opset.
+        output: the folder in which the bundle's own folder shall lie, in place of `exported/`.
+
+    Raises:
+        BadInput: if the model can't be built or converted, or a registered one was not trained yet.
+        CheckFailed: if an artifact does not compute what Keras computes, or the trained model is below its threshold.
+    """
+    subject = resolve(reference)
+    model = _build(subject, variant)
+    trained = _fill_trained(subject, model, variant)
+    metric = None
+    if trained is not None and trained.metric is not None and trained.value is not None:
+        metric = TaskMetric(name=trained.metric, value=trained.value, threshold=trained.threshold)
+    folder = output / subject.name if output is not None else bundle_folder(subject.name, variant)
+    return _publish(model, folder, _Labels(subject.name, variant, metric), subject.task, options), folder
+
+
+def export_options(opset: int, formats: Sequence[str]) -> ExportOptions:
+    """The options of an export, checked."""
+    from pipeline.export.options import ExportOptions
+
+    return ExportOptions(opset=opset, formats=tuple(formats))  # type: ignore[arg-type]  # checked by ExportOptions
+
+
+def _fill_trained(subject: Resolved, model: keras.Model, variant: Variant) -> TrainingRecord | None:
+    """Give the model its trained weights, where there are any; a registered model must have them."""
+    folder = trained_folder(subject.name, variant)
+    from pipeline.training.trained import RECORD, load_trained
+
+    if not (folder / RECORD).is_file() and not subject.is_registered:
+        return None
+    if not (folder / RECORD).is_file():
+        raise BadInput(f"{subject.name} ({variant}) is not trained yet: run `shared-layers train {subject.name}` first")
+    if subject.weights is not None:
+        return None
+    record = load_trained(model, folder)
+    if record.source_sha256 == subject.source_sha256:
+        return record
+    raise BadInput(
+        f"{subject.name} ({variant}) changed since it was trained: run `shared-layers train {subject.name}` again"
+    )
+
+
+def export_bundle(
+    model: keras.Model,
+    directory: Path | str,
+    *,
+    name: str | None = None,
+    task: Task | None = None,
+    options: ExportOptions | None = None,
+) -> Bundle:
+    """Export a model to a bundle, verify it and publish it at `directory` in one step.
+
+    Args:
+        model: a functional or sequential Keras model, with the weights that it shall have.
+        directory: where the bundle shall lie; a bundle that lies there is replaced once the new one is whole.
+        name: of the model in the manifest; the model's own if not given.
+        task: with data, real samples are part of the truth; with a metric, its figure is part of the manifest.
+        options: formats, opset.
+
+    Returns:
+        The published bundle.
+
+    Raises:
+        BadInput: if the model can't be converted, or the folder can't be written or holds something else.
+        CheckFailed: if an artifact does not compute what Keras computes; nothing is published then.
+    """
+    load_tensorflow()
+    from pipeline.deploy.runtime import load_bundle
+    from pipeline.export.options import ExportOptions
+
+    folder = Path(directory)
+    labels = _Labels(name or model.name, "shared", _metric(model, task))
+    _publish(model, folder, labels, task, options or ExportOptions())
+    return load_bundle(folder)
+
+
+@dataclass(frozen=True)
+class _Labels:
+    """What a manifest says of a model besides what can be read off it."""
+
+    name: str
+    variant: Variant
+    metric: TaskMetric | None
+
+
+def _metric(model: keras.Model, task: Task | None) -> TaskMetric | None:
+    """The task's figure for the model as it is."""
+    if task is None or task.metric is None or task.data is None:
+        return None
+    from pipeline.training.named import predictor
+
+    value = float(task.metric(predictor(model), task.data()[1]))
+    return TaskMetric(name=task.metric_name or "metric", value=value, threshold=task.threshold)
+
+
+def _publish(model: keras.Model, folder: Path, labels: _Labels, task: Task | None, options: ExportOptions) -> Manifest:
+    """Freeze truth, convert, verify in fresh processes, and only then publish."""
+    from pipeline.bundle import MANIFEST, TRUTH, write_manifest
+    from pipeline.export.card import model_card
+    from pipeline.store import digest, publishing
+    from pipeline.verify.verdict import verify_directory
+
+    _require_threshold(labels)
+    with publishing(folder, MANIFEST) as scratch:
+        draft = _draft(model, scratch, labels, task, options)
+        (scratch / TRUTH).unlink()  # the manifest holds it from here on
+        write_manifest(scratch, draft)
+        verdict = verify_directory(scratch)
+        if not verdict.passed:
+            raise CheckFailed(f"{labels.name} is not published: {_first_failure(verdict)}")
+        judged = draft.model_copy(update={"parity": verdict.parity})
+        card = scratch / "README.md"
+        card.write_text(model_card(judged), encoding="utf-8")
+        manifest = judged.model_copy(update={"files": {**draft.files, card.name: digest(card)}})
+        write_manifest(scratch, manifest)
+    return manifest
+
+
+def _draft(model: keras.Model, scratch: Path, labels: _Labels, task: Task | None, options: ExportOptions) -> Manifest:
+    """Truth and artifacts in `scratch`, and the manifest that says so."""
+    from pipeline.bundle import SAMPLES, TRUTH, read_cases
+    from pipeline.export.artifacts import write_artifacts
+    from pipeline.store import digests
+    from pipeline.truth.freeze import freeze
+
+    truth = freeze(model, scratch, _real_samples(task))
+    feed = dict(read_cases(scratch / SAMPLES, truth)[0].inputs)
+    artifacts = write_artifacts(model, truth.signature, feed, options, scratch)
+    return Manifest(
+        model=labels.name,
+        variant=labels.variant,
+        signature=truth.signature,
+        opset=options.opset,
+        versions=versions(*_VERSIONS_OF),
+        parameters=artifacts.parameters,
+        shared_layers=artifacts.shared_layers,
+        weight_map=artifacts.weight_map,
+        metric=labels.metric,
+        truth=truth,
+        files={name: found for name, found in digests(scratch).items() if name != TRUTH},
+        left_out=artifacts.left_out,
+    )
+
+
+def _real_samples(task: Task | None) -> dict[str, np.ndarray] | None:
+    return None if task is None or task.data is None else dict(task.data()[1].inputs)
+
+
+def _require_threshold(labels: _Labels) -> None:
+    """The bar binds the model as the user wrote it; its twin is reported, whichever is better."""
+    metric = labels.metric
+    if labels.variant == "unshared" or metric is None or metric.threshold is None or metric.value >= metric.threshold:
+        return
+    raise CheckFailed(
+        f"{labels.name} is not published: its held-out {metric.name} of {metric.value:.4f} is below the bar of "
+        f"{metric.threshold:g}"
+    )
+
+
+def _first_failure(verdict: Verdict) -> str:
+    failed = next(check for check in verdict.checks if not check.passed)
+    return f"{failed.name}: {failed.detail}" if failed.detail else failed.name
+
+
+# --- verify -------------------------------------------------------------------------------------------------------
+
+
+def verify_bundle(directory: Path | str, model: keras.Model | None = None) -> Verdict:
+    """The verdict on a bundle as it lies on disk, each runtime in a fresh process.
+
+    Args:
+        directory: of the bundle.
+        model: asked again, if given: then `model.onnx` is also judged against what it says now.
+
+    Raises:
+        BadInput: if there is no bundle.
+    """
+    from pipeline.bundle import ONNX_FILE
+    from pipeline.verify.verdict import verify_directory
+
+    folder = Path(directory)
+    verdict = verify_directory(folder)
+    if model is None:
+        return verdict
+    again = verify_onnx(folder / ONNX_FILE, model)
+    return Verdict(
+        subject=verdict.subject,
+        checks=(*verdict.checks, *again.checks),
+        parity=(*verdict.parity, *again.parity),
+    )
+
+
+def verify_onnx(path: Path | str, model: keras.Model) -> Verdict:
+    """The verdict on any ONNX file against a Keras model, which is asked for its answers first.
+
+    Whatever is wrong with the file is a failed check, never an exception. Sharing is judged by the weight map in the
+    file's metadata; without one it is reported and does not decide.
+
+    Raises:
+        BadInput: if the model has no graph to read.
+    """
+    load_tensorflow()
+    from pipeline.truth.freeze import freeze
+    from pipeline.verify.verdict import verify_file
+
+    with tempfile.TemporaryDirectory(prefix="shared-layers-truth-") as folder:
+        freeze(model, Path(folder))
+        return verify_file(Path(path), Path(folder))
+
+
+def verify(text: str) -> Verdict:
+    """The verdict on a bundle's folder, or on the published bundle of a registered name."""
+    folder = Path(text)
+    return verify_bundle(EXPORTED / text if text in registered() and not folder.exists() else folder)
+
+
+def print_verdict(verdict: Verdict, console: Console) -> None:
+    """Print the figures of each output, then what was checked."""
+    from pipeline.verify.verdict import figures_table
+
+    if verdict.parity:
+        console.print(figures_table(verdict))
+    console.print(str(verdict.model_copy(update={"parity": ()})), markup=False, soft_wrap=True)
+
+
+def audit(path: Path) -> AuditReport:
+    """What an ONNX file stores, and who reads it."""
+    from pipeline.audit import audit as audit_file
+
+    return audit_file(path)
+
+
+def print_audit(report: AuditReport, console: Console) -> None:
+    """Print the initializers of an ONNX file, the largest first."""
+    from pipeline.audit import render
+
+    console.print(render(report))
