@@ -10,7 +10,7 @@ from __future__ import annotations
 import functools
 import inspect
 import itertools
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Any, TypeAlias
 
@@ -228,36 +228,20 @@ class _Reader:
             if ref is None:
                 continue
             spec = self.specs[ref]
-            differs = spec.dtype != symbol.dtype or len(spec.shape) != len(symbol.shape) or spec.sparse != symbol.sparse
-            if differs and (getattr(spec, "_keras_mask", None) is not None or spec.sparse or symbol.sparse):
+            if spec.sparse != symbol.sparse or len(spec.shape) != len(symbol.shape):
+                return False
+            if spec.dtype != symbol.dtype and (spec.sparse or getattr(spec, "_keras_mask", None) is not None):
                 return False
         return True
 
     def _adapted(self, ref: TensorRef | None, symbol: KerasTensor, place: _Place) -> TensorRef | None:
-        """`ref` as the submodel's own entry makes it: cast, and with a last axis of one added or dropped.
-
-        The same as `Functional._standardize_inputs` does at a nested call.
-        """
-        if ref is None:
-            return None
-        for operation in _entry_operations(self.specs[ref], symbol):
-            node = operation._inbound_nodes[0]
-            entry = _Place(place.prefix, (*place.turn, -1), place.within)
-            ref = self._append(operation, (ref,), {}, node, entry)[0]
-            assert ref is not None
-        return ref
-
-
-def _entry_operations(spec: KerasTensor, symbol: KerasTensor) -> Iterator[Any]:
-    tensor = keras.KerasTensor(spec.shape, dtype=spec.dtype)
-    if spec.dtype != symbol.dtype:
-        tensor = keras.ops.cast(tensor, symbol.dtype)
-        yield tensor._keras_history.operation
-    tensor = keras.KerasTensor(spec.shape, dtype=symbol.dtype)
-    if len(spec.shape) == len(symbol.shape) + 1:
-        yield keras.ops.squeeze(tensor, axis=-1)._keras_history.operation
-    elif len(spec.shape) == len(symbol.shape) - 1:
-        yield keras.ops.expand_dims(tensor, axis=-1)._keras_history.operation
+        """`ref` cast to the dtype of a submodel's input, as Keras does at its entry (`_convert_inputs_to_tensors`)."""
+        if ref is None or self.specs[ref].dtype == symbol.dtype:
+            return ref
+        spec = self.specs[ref]
+        cast = keras.ops.cast(keras.KerasTensor(spec.shape, dtype=spec.dtype), symbol.dtype)._keras_history.operation
+        entry = _Place(place.prefix, (*place.turn, -1), place.within)
+        return self._append(cast, (ref,), {}, cast._inbound_nodes[0], entry)[0]
 
 
 @dataclass(frozen=True)

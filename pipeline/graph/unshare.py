@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 import keras
@@ -10,6 +11,14 @@ from pipeline.graph.flatten import input_names, unused_name
 from pipeline.graph.fresh import copy_state, fresh_layer
 from pipeline.graph.read import CallGraph, CallSite, read
 from pipeline.graph.rebuild import rebuild, renamed_operation
+
+
+@dataclass(frozen=True)
+class Twin:
+    """An unshared twin, and the copies that each layer of the original got, by the layer's `id`, in call order."""
+
+    model: keras.Model
+    copies: dict[int, tuple[keras.Layer, ...]]
 
 
 def unshare(model: keras.Model) -> keras.Model:
@@ -28,13 +37,23 @@ def unshare(model: keras.Model) -> keras.Model:
         BadInput: if the model has no graph to read.
         NotRebuildable: if a layer can't be made anew from its config; the message says which and why.
     """
+    return twin_of(model).model
+
+
+def twin_of(model: keras.Model) -> Twin:
+    """The unshared twin of a model, and which of its layers stand for which of the model's."""
     graph = read(model)
     layers = _layers(graph)
     twin = rebuild(graph, lambda site: layers[id(site.layer), site.number])
     for site in graph.sites:
         if site.is_layer:
             copy_state(site.layer, layers[id(site.layer), site.number])
-    return twin
+    copies = {
+        key: tuple(layers[key, site.number] for site in sites)
+        for key, sites in graph.sites_of.items()
+        if sites[0].is_layer
+    }
+    return Twin(twin, copies)
 
 
 def _layers(graph: CallGraph) -> dict[tuple[int, int], Any]:

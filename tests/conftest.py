@@ -1,0 +1,5 @@
+"""Settings for every test."""
+
+from pipeline.quiet import load_tensorflow
+
+load_tensorflow()
