@@ -207,6 +207,7 @@ class Truth(Record):
 class ParityFigure(Record):
     """The error of one output of one artifact over all cases of one batch size, against the reference.
 
+    All figures are those of the case that is closest to its budget, or furthest past it.
     `largest_absolute` and `scale` (largest absolute value of the reference) are in the output's own unit;
     `budget` is what was allowed, `keras` Keras' own float32 error on the same inputs.
     """
@@ -219,6 +220,10 @@ class ParityFigure(Record):
     budget: Number
     keras: Number
 
+    def __str__(self) -> str:
+        figures = f"error {self.largest_absolute:.2e}, budget {self.budget:.2e}, scale {self.scale:.2e}"
+        return f"{self.artifact} {self.output} batch {self.batch}: {figures}, Keras' own error {self.keras:.2e}"
+
 
 class TaskMetric(Record):
     """A task's held-out figure for the exported model, and the bar it had to reach."""
@@ -229,7 +234,10 @@ class TaskMetric(Record):
 
 
 class Manifest(Record):
-    """`manifest.json` of a bundle, format 1. No clocks: what was timed lies in measurements.json."""
+    """`manifest.json` of a bundle, format 1. No clocks: what was timed lies in measurements.json.
+
+    `seal` is the sha256 of the file itself, 64 zeros standing for the seal: `bundle.write_manifest` fills it in.
+    """
 
     format: Literal[1] = 1
     model: str
@@ -245,6 +253,7 @@ class Manifest(Record):
     parity: tuple[ParityFigure, ...] = ()
     files: dict[str, FileDigest]
     left_out: dict[str, str] = {}
+    seal: str = ""
 
 
 # --- verdicts -----------------------------------------------------------------------------------------------------
@@ -275,6 +284,7 @@ class Verdict(Record):
         lines += [
             f"  {'ok  ' if c.passed else 'FAIL'} {c.name}{': ' + c.detail if c.detail else ''}" for c in self.checks
         ]
+        lines += [f"  {figure}" for figure in self.parity]
         return "\n".join(lines)
 
 

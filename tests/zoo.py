@@ -266,11 +266,11 @@ def three_wrappers_of_one_network() -> keras.Model:
 
 @zoo_model
 def training_fixed_at_a_nested_call() -> keras.Model:
-    """`training=False` fixed for one of two calls of a submodel with dropout."""
+    """`training` fixed differently for two calls of a submodel with dropout: only a bare call keeps to it."""
     i = keras.Input((6,))
     sub = keras.Model(i, layers.Dropout(0.5)(layers.Dense(6)(i)), name="sub")
     a, b = pair((6,))
-    return keras.Model([a, b], sub(a, training=False) + sub(b))
+    return keras.Model([a, b], sub(a, training=True) + sub(b, training=False))
 
 
 @zoo_model
