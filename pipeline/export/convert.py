@@ -29,7 +29,7 @@ class ConversionFailed(BadInput):
     """tf2onnx can't express the model; the message says which operations."""
 
 
-def convert(trace: Trace, values: Mapping[str, np.ndarray], opset: int) -> Any:
+def convert(trace: Trace, values: Mapping[str, np.ndarray], opset: int, *, keep_loops: bool = False) -> Any:
     """The ONNX model proto of a traced graph.
 
     Args:
@@ -37,13 +37,18 @@ def convert(trace: Trace, values: Mapping[str, np.ndarray], opset: int) -> Any:
         values: what to put in place of each weight, by node name. No constant folding sees them, so that nothing is
             computed from a weight beforehand: what reads a weight reads the weight.
         opset: of the result.
+        keep_loops: leave every LSTM the loop that Keras makes of it. tf2onnx knows only unmasked ones, so that a layer
+            called with and without a mask would be one native node and one loop, with its weights in two layouts.
 
     Raises:
         ConversionFailed: where tf2onnx raises, and also where it only logs an error and would write a file that can't
             be loaded.
     """
     graph_def = _optimised(trace)
-    with _listening() as errors, mock.patch.object(tfonnx, "rewrite_constant_fold", _placing(values)):
+    rewriters: dict[str, Any] = {"rewrite_constant_fold": _placing(values)}
+    if keep_loops:
+        rewriters["rewriter_lstm_tf2"] = _leave
+    with _listening() as errors, mock.patch.multiple(tfonnx, **rewriters):
         try:
             proto, _ = _convert_common(
                 graph_def,
@@ -92,6 +97,11 @@ def _placing(values: Mapping[str, np.ndarray]) -> Callable[[Any, Any], Any]:
         return graph.get_nodes()
 
     return rewrite
+
+
+def _leave(graph: Any, operations: Any) -> Any:
+    """A rewriter that rewrites nothing."""
+    return operations
 
 
 def _has(graph: Any, tensor_name: str) -> bool:

@@ -15,8 +15,8 @@ from onnx_ir.passes import common as passes
 from pipeline.export.convert import convert
 from pipeline.export.naming import name_tensors
 from pipeline.export.stand_ins import stand_ins
-from pipeline.export.trace import trace
-from pipeline.export.weights import NamedWeight, place_weights, placement
+from pipeline.export.trace import Trace, trace
+from pipeline.export.weights import NamedWeight, StoredTwice, place_weights, placement
 from pipeline.graph.flatten import unused_name
 from pipeline.graph.read import CallGraph
 from pipeline.records import Signature, WeightPlacement, versions
@@ -65,19 +65,30 @@ def export_onnx(flat: keras.Model, graph: CallGraph, signature: Signature, opset
     """
     traced = trace(flat, signature)
     weights = _named_weights(flat, graph)
-    values = {node: np.asarray(variable) for node, variable in traced.weights.items()}
-    substitutes = dict(zip(values, stand_ins(list(values.values())), strict=True))
-    model = ir.from_proto(convert(traced, substitutes, opset))
-    _GATHER(model)
-    read = {id(variable): node for node, variable in traced.weights.items()}
-    in_graph = [(weight, read[key]) for key, weight in weights.items() if key in read]
-    weight_map = place_weights(model, [w for w, _ in in_graph], [substitutes[node] for _, node in in_graph])
+    try:
+        model, weight_map = _converted(traced, weights, opset, keep_loops=False)
+    except StoredTwice:
+        model, weight_map = _converted(traced, weights, opset, keep_loops=True)
     _CLEAN(model)
     _forget_inner_shapes(model)
     name_tensors(model, signature)
     _sign(model, flat.name)
+    return OnnxExport(model, weight_map)
+
+
+def _converted(
+    traced: Trace, weights: Mapping[int, NamedWeight], opset: int, *, keep_loops: bool
+) -> tuple[ir.Model, tuple[WeightPlacement, ...]]:
+    """The converted graph with its weights in place, and where each lies."""
+    values = {node: np.asarray(variable) for node, variable in traced.weights.items()}
+    substitutes = dict(zip(values, stand_ins(list(values.values())), strict=True))
+    model = ir.from_proto(convert(traced, substitutes, opset, keep_loops=keep_loops))
+    _GATHER(model)
+    node_of = {id(variable): node for node, variable in traced.weights.items()}
+    read = {key: weight for key, weight in weights.items() if key in node_of}
+    weight_map = place_weights(model, list(read.values()), [substitutes[node_of[key]] for key in read])
     unread = tuple(placement(weight) for key, weight in weights.items() if key not in read)
-    return OnnxExport(model, (*weight_map, *unread))
+    return model, (*weight_map, *unread)
 
 
 def _named_weights(flat: keras.Model, graph: CallGraph) -> Mapping[int, NamedWeight]:

@@ -18,6 +18,10 @@ from pipeline.records import Block, WeightPlacement
 WEIGHT_MAP_KEY = "shared_layers_weight_map"
 
 
+class StoredTwice(BadInput):
+    """The converter stored a weight in two layouts that no transpose joins; the message names it."""
+
+
 @dataclass(frozen=True)
 class NamedWeight:
     """A Keras weight: its name in the map, its value, and the labels of the call sites that read it."""
@@ -54,6 +58,7 @@ def place_weights(
 
     Raises:
         BadInput: if the converter computed with a weight, so that its values are no longer in the graph.
+        StoredTwice: if a weight is left in two layouts.
     """
     holdings = _holdings(model.graph, Finder(stand_ins))
     kept = _kept_once(model.graph, holdings, weights)
@@ -93,9 +98,10 @@ def _kept_once(graph: ir.Graph, holdings: list[_Holding], weights: Sequence[Name
         whole.sort(key=lambda holding: len(holding.blocks[index]))  # the weight as Keras has it first
         for other in whole[1:]:
             permutation = _permutation(whole[0], other, index)
-            if permutation is not None:
-                _read_transposed(graph, whole[0].tensor, other.tensor, permutation)
-                dropped.add(id(other))
+            if permutation is None:
+                raise StoredTwice(f"weight '{weight.name}' would be stored in two layouts")
+            _read_transposed(graph, whole[0].tensor, other.tensor, permutation)
+            dropped.add(id(other))
     return [holding for holding in holdings if id(holding) not in dropped]
 
 
