@@ -1,0 +1,269 @@
+"""Reading a bundle from disk, believing nothing that it says about itself before it was checked."""
+
+from __future__ import annotations
+
+import difflib
+import hashlib
+import os
+import zipfile
+import zlib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from pipeline import store
+from pipeline.errors import BadInput
+from pipeline.records import Case, Check, Manifest, TensorSpec, Truth
+
+MANIFEST = "manifest.json"
+MEASUREMENTS = "measurements.json"
+SAMPLES = "samples.npz"
+TRUTH = "truth.json"
+ONNX_FILE = "model.onnx"
+SAVED_MODEL = "saved_model"
+
+_UNHASHED = frozenset({MANIFEST, MEASUREMENTS})
+_UNSEALED = "0" * 64
+_LARGEST_FILE = 1 << 40  # bytes; no artifact of a Keras model comes near a TiB
+_LARGEST_SAMPLES = 1 << 30  # bytes, unpacked; exporting keeps samples.npz to 16 MB, so more is a zip bomb
+# What numpy and zipfile raise on a damaged or foreign archive.
+_BROKEN_ARCHIVE = (
+    *(ValueError, OSError, EOFError, KeyError, MemoryError, NotImplementedError, RuntimeError),
+    *(zipfile.BadZipFile, zlib.error),
+)
+
+
+@dataclass(frozen=True)
+class CaseArrays:
+    """A frozen case: inputs and Keras' answers by name; `float64` is None where there is no float64 reference."""
+
+    case: Case
+    inputs: Mapping[str, np.ndarray]
+    float32: Mapping[str, np.ndarray]
+    float64: Mapping[str, np.ndarray] | None
+
+
+# --- the manifest -------------------------------------------------------------------------------------------------
+
+
+def write_manifest(directory: Path, manifest: Manifest) -> None:
+    """Write `manifest.json` with its seal: the sha256 of its own bytes, in which 64 zeros stand for the seal."""
+    text = manifest.model_copy(update={"seal": _UNSEALED}).model_dump_json(indent=1) + "\n"
+    seal = hashlib.sha256(text.encode()).hexdigest()
+    store.write_record(directory / MANIFEST, manifest.model_copy(update={"seal": seal}))
+
+
+def read_manifest(directory: Path) -> Manifest:
+    """The manifest of the bundle in `directory`.
+
+    Raises:
+        BadInput: if there is no such folder or no manifest in it; if the manifest has an unknown format or field, or
+            its seal does not fit its bytes; if it names a file outside the folder or one of an absurd size.
+    """
+    path = directory / MANIFEST
+    if not directory.is_dir():
+        raise BadInput(f"{directory} is not a folder: expected a bundle, as `shared-layers export` writes it")
+    if not path.is_file():
+        raise BadInput(
+            f"{directory} is not a bundle: it holds no {MANIFEST}; expected what `shared-layers export` writes"
+        )
+    manifest = store.read_record(path, Manifest)
+    _refuse_broken_seal(path, manifest.seal)
+    for name, digest in manifest.files.items():
+        _refuse_outside(directory, name)
+        if not 0 <= digest.size <= _LARGEST_FILE:
+            raise BadInput(f"{path} gives {name!r} a size of {digest.size} bytes: export the model again")
+    return manifest
+
+
+def _refuse_broken_seal(path: Path, seal: str) -> None:
+    sealed, unsealed = seal.encode(), _UNSEALED.encode()
+    text = path.read_bytes()
+    if hashlib.sha256(text.replace(sealed, unsealed)).hexdigest() != seal:
+        raise BadInput(f"{path} was changed after it was written (its seal does not fit): export the model again")
+
+
+def _refuse_outside(directory: Path, name: str) -> None:
+    plain = PurePosixPath(name)
+    is_plain = plain.as_posix() == name and not plain.is_absolute() and ".." not in plain.parts and "\\" not in name
+    if not is_plain or name in ("", ".") or "\0" in name or name in _UNHASHED:
+        raise BadInput(f"the manifest of {directory} names the file {name!r}: expected a plain path inside the bundle")
+    if not (directory / name).resolve().is_relative_to(directory.resolve()):
+        raise BadInput(f"{name!r} in {directory} is a link that leads out of the bundle: copy the file itself there")
+
+
+def check_files(directory: Path, manifest: Manifest) -> tuple[Check, ...]:
+    """One check for each file that the manifest names (size, sha256), and one that there are no others."""
+    named = tuple(_check_file(directory, name, manifest) for name in sorted(manifest.files))
+    foreign = sorted(set(_entries(directory)) - set(manifest.files) - _UNHASHED)
+    detail = f"not in the manifest: {', '.join(foreign)}" if foreign else ""
+    return (*named, Check(name="no other files", passed=not foreign, detail=detail))
+
+
+def check_file(directory: Path, name: str, manifest: Manifest) -> None:
+    """Refuse the file `name` of a bundle if it is not the one that the manifest describes.
+
+    Raises:
+        BadInput: if the manifest does not name it, it is missing, or its size or sha256 differ.
+    """
+    if name not in manifest.files:
+        raise BadInput(f"{directory} holds no {name}: {manifest.left_out.get(name, 'the manifest does not name it')}")
+    check = _check_file(directory, name, manifest)
+    if not check.passed:
+        raise BadInput(f"{directory / name} is not what was exported ({check.detail}): export the model again")
+
+
+def _check_file(directory: Path, name: str, manifest: Manifest) -> Check:
+    expected = manifest.files[name]
+    path = directory / name
+    title = f"file {name}"
+    if not path.is_file():
+        return Check(name=title, passed=False, detail="missing")
+    size = path.stat().st_size
+    if size != expected.size:
+        return Check(name=title, passed=False, detail=f"{size} bytes, expected {expected.size}")
+    sha256 = store.digest(path).sha256
+    detail = "" if sha256 == expected.sha256 else f"sha256 {sha256[:12]}…, expected {expected.sha256[:12]}…"
+    return Check(name=title, passed=not detail, detail=detail)
+
+
+def _entries(directory: Path) -> Iterable[str]:
+    """Every entry below `directory` that is no real folder; links to folders are not followed."""
+    for folder, folders, files in os.walk(directory):
+        links = [name for name in folders if (Path(folder) / name).is_symlink()]
+        for name in (*files, *links):
+            yield (Path(folder) / name).relative_to(directory).as_posix()
+
+
+# --- the frozen truth ---------------------------------------------------------------------------------------------
+
+
+def read_truth(folder: Path) -> Truth:
+    """The frozen truth in `folder`: of a bundle (`manifest.json`), or as it was frozen (`truth.json`).
+
+    Raises:
+        BadInput: if there is none, or it is not one of a known format.
+    """
+    if (folder / MANIFEST).is_file():
+        return read_manifest(folder).truth
+    return store.read_record(folder / TRUTH, Truth)
+
+
+def read_cases(path: Path, truth: Truth) -> tuple[CaseArrays, ...]:
+    """The frozen cases of `truth`, from the archive at `path`; no code in the archive is ever run.
+
+    Raises:
+        BadInput: if the archive is missing, is not the one that was frozen, is broken, or lacks an array or holds one
+            whose shape does not fit.
+    """
+    if not path.is_file():
+        raise BadInput(f"{path} is missing: the frozen truth is not complete")
+    if store.digest(path) != truth.samples:
+        raise BadInput(
+            f"{path} is not the archive that was frozen (its sha256 or size differs): freeze the truth again"
+        )
+    try:
+        with zipfile.ZipFile(path) as archive:
+            unpacked = sum(member.file_size for member in archive.infolist())
+        if unpacked > _LARGEST_SAMPLES:
+            raise BadInput(f"{path} would unpack to {unpacked} bytes, above the limit of {_LARGEST_SAMPLES}")
+        with np.load(path, allow_pickle=False) as arrays:
+            return tuple(_case_arrays(arrays, case, truth) for case in truth.cases)
+    except _BROKEN_ARCHIVE as error:
+        raise BadInput(f"{path} can't be read as an archive of arrays: {_one_line(error)}") from error
+
+
+def _case_arrays(arrays: Mapping[str, np.ndarray], case: Case, truth: Truth) -> CaseArrays:
+    signature = truth.signature
+
+    def group(kind: str, specs: Iterable[TensorSpec]) -> dict[str, np.ndarray]:
+        return {spec.name: _member(arrays, f"{case.key}/{kind}/{spec.name}", spec, case) for spec in specs}
+
+    has_float64 = truth.no_float64 is None
+    return CaseArrays(
+        case=case,
+        inputs=group("in", signature.inputs),
+        float32=group("f32", signature.outputs),
+        float64=group("f64", [spec for spec in signature.outputs if _is_float(spec)]) if has_float64 else None,
+    )
+
+
+def _is_float(spec: TensorSpec) -> bool:
+    return spec.dtype.startswith("float")
+
+
+def _member(arrays: Mapping[str, np.ndarray], key: str, spec: TensorSpec, case: Case) -> np.ndarray:
+    if key not in arrays:
+        raise BadInput(f"the frozen truth holds no {key!r}, which its record promises: freeze the truth again")
+    array = np.asarray(arrays[key])
+    at_batch = tuple(case.batch if axis == "batch" else axis for axis in spec.shape)
+    if not spec.model_copy(update={"shape": at_batch}).accepts(array.shape):
+        raise BadInput(f"{key!r} in the frozen truth has shape {array.shape}, expected {_axes(at_batch)}")
+    return array
+
+
+# --- what is fed to a model ---------------------------------------------------------------------------------------
+
+
+def check_feed(inputs: tuple[TensorSpec, ...], feed: Mapping[str, ArrayLike]) -> dict[str, np.ndarray]:
+    """The arrays of `feed` in input order, once every one of them fits. Nothing is cast.
+
+    onnxruntime compares neither named axes nor, for an LSTM, an empty batch: `[batch, 3]` fed with 1 and 2 rows
+    broadcasts, and batch 0 aborts the process (seen with 1.32). So both are refused here.
+
+    Raises:
+        BadInput: for a missing or unknown name, a wrong dtype or shape, axes of one name that differ, an empty batch.
+    """
+    _refuse_names([spec.name for spec in inputs], feed)
+    arrays = {spec.name: _fitting(spec, feed[spec.name]) for spec in inputs}
+    _refuse_disagreement(inputs, arrays)
+    return arrays
+
+
+def _refuse_names(names: list[str], feed: Mapping[str, ArrayLike]) -> None:
+    for name in feed:
+        if name not in names:
+            near = difflib.get_close_matches(str(name), names, n=1)
+            hint = f"; did you mean {near[0]!r}?" if near else ""
+            raise BadInput(f"there is no input {name!r}{hint} (the inputs are {', '.join(names)})")
+    missing = [name for name in names if name not in feed]
+    if missing:
+        raise BadInput(f"input {missing[0]!r} is missing (the inputs are {', '.join(names)})")
+
+
+def _fitting(spec: TensorSpec, value: ArrayLike) -> np.ndarray:
+    try:
+        array = np.asarray(value)
+    except (ValueError, TypeError) as error:
+        raise BadInput(f"input {spec.name!r} is not an array: {_one_line(error)}") from error
+    if array.dtype.name != spec.dtype or not array.dtype.isnative:
+        found = array.dtype.name if array.dtype.isnative else f"{array.dtype.name} of foreign byte order"
+        raise BadInput(f"input {spec.name!r} has dtype {found}, expected {spec.dtype}: convert it with .astype")
+    if not spec.accepts(array.shape):
+        raise BadInput(f"input {spec.name!r} has shape {_axes(array.shape)}, expected {_axes(spec.shape)}")
+    return array
+
+
+def _refuse_disagreement(inputs: tuple[TensorSpec, ...], arrays: Mapping[str, np.ndarray]) -> None:
+    first: dict[str, tuple[str, int]] = {}
+    for spec in inputs:
+        for axis, size in zip(spec.shape, arrays[spec.name].shape, strict=True):
+            if not isinstance(axis, str):
+                continue
+            if axis == "batch" and size == 0:
+                raise BadInput(f"input {spec.name!r} has an empty batch: give at least one row")
+            name, expected = first.setdefault(axis, (spec.name, size))
+            if size != expected:
+                where = f"{expected} in {name!r} and {size} in {spec.name!r}"
+                raise BadInput(f"axis {axis!r} is {where}: it must have one size")
+
+
+def _axes(shape: tuple[int | str, ...]) -> str:
+    return f"({', '.join(str(axis) for axis in shape)})"
+
+
+def _one_line(error: BaseException) -> str:
+    return " ".join(str(error).split()) or type(error).__name__

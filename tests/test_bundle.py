@@ -1,0 +1,290 @@
+import json
+import os
+import zipfile
+
+import numpy as np
+import pytest
+
+from pipeline import bundle
+from pipeline.errors import BadInput
+from pipeline.records import Case, FileDigest, InputSpec, Signature, TensorSpec, Truth
+from pipeline.store import digest
+from tests.small_bundle import SIGNATURE, WIDTH, write_bundle, write_truth
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """A whole bundle."""
+    return write_bundle(tmp_path / "views")
+
+
+def reseal(folder, **changes):
+    """Write the manifest again with `changes`, properly sealed: what an attacker would do."""
+    bundle.write_manifest(folder, bundle.read_manifest(folder).model_copy(update=changes))
+
+
+def failed(folder):
+    """Names and details of the file checks that fail."""
+    checks = bundle.check_files(folder, bundle.read_manifest(folder))
+    return {check.name: check.detail for check in checks if not check.passed}
+
+
+# --- the manifest
+
+
+def test_a_whole_bundle_reads_and_its_files_hold(folder):
+    """Every named file has a check, and none fails."""
+    manifest = bundle.read_manifest(folder)
+    checks = bundle.check_files(folder, manifest)
+    assert [check.name for check in checks][:-1] == [f"file {name}" for name in sorted(manifest.files)]
+    assert all(check.passed for check in checks)
+
+
+def test_any_changed_byte_of_the_manifest_is_refused(folder):
+    """The manifest can't list its own hash among the files, so it carries a seal."""
+    path = folder / "manifest.json"
+    whole = path.read_bytes()
+    for place in range(0, len(whole), 7):
+        path.write_bytes(whole[:place] + bytes([whole[place] ^ 1]) + whole[place + 1 :])
+        with pytest.raises(BadInput):
+            bundle.read_manifest(folder)
+
+
+def test_an_unsealed_manifest_is_refused(folder):
+    """Taking the seal away is a change like any other."""
+    path = folder / "manifest.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"seal": ""}))
+    with pytest.raises(BadInput, match="seal does not fit"):
+        bundle.read_manifest(folder)
+
+
+@pytest.mark.parametrize("change", [{"format": 2}, {"colour": "red"}])
+def test_an_unknown_format_or_field_is_refused(folder, change):
+    """A reader refuses what it does not know."""
+    path = folder / "manifest.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | change))
+    with pytest.raises(BadInput, match=next(iter(change))):
+        bundle.read_manifest(folder)
+
+
+def test_a_missing_folder_and_a_folder_without_a_manifest_are_told_apart(tmp_path):
+    """Both in one line that says what was expected."""
+    with pytest.raises(BadInput, match="is not a folder"):
+        bundle.read_manifest(tmp_path / "nothing")
+    with pytest.raises(BadInput, match=r"is not a bundle: it holds no manifest\.json"):
+        bundle.read_manifest(tmp_path)
+
+
+@pytest.mark.parametrize(
+    "name", ["/etc/passwd", "../x", "a/../../x", "a\\b", "", ".", "./model.onnx", "a//b", "manifest.json", "x\0y"]
+)
+def test_a_path_that_is_not_plainly_inside_the_bundle_is_refused(folder, name):
+    """Also when the seal is right."""
+    reseal(folder, files={name: FileDigest(sha256="0" * 64, size=1)})
+    with pytest.raises(BadInput, match="expected a plain path inside the bundle"):
+        bundle.read_manifest(folder)
+
+
+def test_a_link_that_leads_out_of_the_bundle_is_refused(folder, tmp_path):
+    """A file, and a folder on the way to one."""
+    outside = tmp_path / "outside"
+    outside.mkdir()
+    (outside / "secret").write_text("s")
+    (folder / "inner").symlink_to(outside)
+    reseal(folder, files={"inner/secret": digest(outside / "secret")})
+    with pytest.raises(BadInput, match="leads out of the bundle"):
+        bundle.read_manifest(folder)
+
+
+@pytest.mark.parametrize("size", [-1, 1 << 50])
+def test_an_absurd_size_is_refused(folder, size):
+    """No file has a negative size or a petabyte."""
+    reseal(folder, files={"model.onnx": FileDigest(sha256="0" * 64, size=size)})
+    with pytest.raises(BadInput, match="a size of"):
+        bundle.read_manifest(folder)
+
+
+# --- the files
+
+
+@pytest.mark.parametrize("name", ["model.onnx", "samples.npz", "README.md"])
+def test_a_flipped_byte_anywhere_in_a_file_fails_its_check(folder, name):
+    """First, middle and last byte."""
+    whole = (folder / name).read_bytes()
+    for place in (0, len(whole) // 2, len(whole) - 1):
+        (folder / name).write_bytes(whole[:place] + bytes([whole[place] ^ 1]) + whole[place + 1 :])
+        assert failed(folder)[f"file {name}"].startswith("sha256")
+
+
+def test_a_truncated_file_fails_by_its_size(folder):
+    """Without hashing it."""
+    whole = (folder / "model.onnx").read_bytes()
+    (folder / "model.onnx").write_bytes(whole[:-1])
+    assert failed(folder) == {"file model.onnx": f"{len(whole) - 1} bytes, expected {len(whole)}"}
+
+
+def test_a_missing_file_fails(folder):
+    """Named in the manifest, absent on disk."""
+    (folder / "samples.npz").unlink()
+    assert failed(folder) == {"file samples.npz": "missing"}
+
+
+def test_files_that_the_manifest_does_not_name_fail_but_measurements_may_come_later(folder):
+    """Files, files in folders and links; what was timed lies outside the hashes."""
+    (folder / "measurements.json").write_text("{}")
+    assert failed(folder) == {}
+    (folder / "deep").mkdir()
+    (folder / "deep" / "evil.py").write_text("")
+    (folder / "link").symlink_to(folder.parent)
+    assert failed(folder) == {"no other files": "not in the manifest: deep/evil.py, link"}
+
+
+# --- the frozen truth
+
+
+def test_frozen_cases_carry_inputs_and_both_answers(folder):
+    """The float64 reference covers float outputs; integers and booleans have one answer."""
+    cases = bundle.read_cases(folder / "samples.npz", bundle.read_truth(folder))
+    assert [case.case.batch for case in cases] == [1, 3]
+    assert cases[1].inputs["left"].shape == (3, WIDTH)
+    assert set(cases[1].float32) == {"joined", "is_larger"}
+    assert cases[1].float64 is not None
+    assert cases[1].float64["joined"].dtype == np.float64
+
+
+def samples(folder, truth, change):
+    """The truth with an archive whose arrays went through `change`, as if it had been frozen that way."""
+    path = folder / "samples.npz"
+    with np.load(path) as archive:
+        arrays = change(dict(archive))
+    np.savez(path, **arrays)
+    return path, truth.model_copy(update={"samples": digest(path)})
+
+
+def test_a_missing_member_is_refused(tmp_path):
+    """Each array that the record promises must be there."""
+
+    def change(arrays):
+        del arrays["random3/f64/joined"]
+        return arrays
+
+    path, truth = samples(tmp_path, write_truth(tmp_path), change)
+    with pytest.raises(BadInput, match="holds no 'random3/f64/joined'"):
+        bundle.read_cases(path, truth)
+
+
+def test_a_member_of_another_batch_is_refused(tmp_path):
+    """The shape has to be the recorded one at the case's batch."""
+    path, truth = samples(tmp_path, write_truth(tmp_path), lambda a: a | {"random3/in/left": a["random1/in/left"]})
+    with pytest.raises(BadInput, match=r"has shape \(1, 4\), expected \(3, 4\)"):
+        bundle.read_cases(path, truth)
+
+
+class Bomb:
+    """Unpickling this makes a file."""
+
+    def __reduce__(self):
+        return os.mkdir, ("unpickled",)
+
+
+def test_a_pickle_in_the_archive_is_refused_and_never_run(tmp_path, monkeypatch):
+    """Code in an archive must not run."""
+    monkeypatch.chdir(tmp_path)
+    bomb = np.array([Bomb()], dtype=object)
+    path, truth = samples(tmp_path, write_truth(tmp_path), lambda a: a | {"random1/in/left": bomb})
+    with pytest.raises(BadInput, match="can't be read as an archive of arrays"):
+        bundle.read_cases(path, truth)
+    assert not (tmp_path / "unpickled").exists()
+
+
+@pytest.mark.parametrize("content", [b"", b"not a zip", b"PK\x03\x04 cut off"])
+def test_an_archive_that_is_none_is_refused(tmp_path, content):
+    """Even if its hash is the recorded one."""
+    truth = write_truth(tmp_path)
+    path = tmp_path / "samples.npz"
+    path.write_bytes(content)
+    with pytest.raises(BadInput, match="can't be read as an archive of arrays"):
+        bundle.read_cases(path, truth.model_copy(update={"samples": digest(path)}))
+
+
+def test_an_archive_other_than_the_frozen_one_is_refused(tmp_path):
+    """One changed byte is enough."""
+    truth = write_truth(tmp_path)
+    path = tmp_path / "samples.npz"
+    path.write_bytes(path.read_bytes() + b"\0")
+    with pytest.raises(BadInput, match="is not the archive that was frozen"):
+        bundle.read_cases(path, truth)
+
+
+def test_an_archive_that_would_unpack_to_gigabytes_is_refused(tmp_path):
+    """Before a byte of it is unpacked."""
+    truth = write_truth(tmp_path)
+    path = tmp_path / "samples.npz"
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive, archive.open("big.npy", "w") as member:
+        for _ in range(17):
+            member.write(bytes(1 << 26))
+    with pytest.raises(BadInput, match="would unpack to"):
+        bundle.read_cases(path, truth.model_copy(update={"samples": digest(path)}))
+
+
+def test_without_a_float64_clone_there_is_no_float64_answer(tmp_path):
+    """The record says why, and the reference is float32."""
+    truth = write_truth(tmp_path).model_copy(update={"no_float64": "a custom layer"})
+    assert all(case.float64 is None for case in bundle.read_cases(tmp_path / "samples.npz", truth))
+
+
+# --- feeds
+
+
+def feed(rows=2, **others):
+    """A feed that fits, with some arrays replaced."""
+    return {spec.name: np.zeros((rows, WIDTH), np.float32) for spec in SIGNATURE.inputs} | others
+
+
+def test_a_feed_that_fits_comes_back_in_input_order():
+    """Whatever order the caller used."""
+    given = dict(reversed(feed().items()))
+    assert list(bundle.check_feed(SIGNATURE.inputs, given)) == ["left", "right"]
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"left": feed()["left"]}, "input 'right' is missing"),
+        (feed(rihgt=0), "there is no input 'rihgt'; did you mean 'right'"),
+        (feed(left=np.zeros((2, WIDTH))), "'left' has dtype float64, expected float32"),
+        (feed(left=np.zeros((2, WIDTH), ">f4")), "foreign byte order"),
+        (feed(left=np.zeros((2, WIDTH), np.int32)), "'left' has dtype int32, expected float32"),
+        (feed(left=[[1.0, 2.0], [3.0]]), "'left' is not an array"),
+        (feed(left=None), "'left' has dtype object"),
+        (feed(left=np.zeros((2, 5), np.float32)), r"'left' has shape \(2, 5\), expected \(batch, 4\)"),
+        (feed(left=np.zeros(WIDTH, np.float32)), r"'left' has shape \(4\), expected \(batch, 4\)"),
+        (feed(left=np.zeros((1, WIDTH), np.float32)), "axis 'batch' is 1 in 'left' and 2 in 'right'"),
+        (feed(rows=0), "'left' has an empty batch"),
+    ],
+)
+def test_a_feed_that_does_not_fit_is_refused_in_one_line(given, message):
+    """Names, dtypes, shapes, axes that should agree, an empty batch."""
+    with pytest.raises(BadInput, match=message) as refusal:
+        bundle.check_feed(SIGNATURE.inputs, given)
+    assert "\n" not in str(refusal.value)
+
+
+def test_axes_of_one_name_within_one_input_must_agree():
+    """An attention bias is square."""
+    spec = TensorSpec(name="bias", shape=("time", "time"), dtype="float32")
+    with pytest.raises(BadInput, match="axis 'time' is 2 in 'bias' and 3 in 'bias'"):
+        bundle.check_feed((spec,), {"bias": np.zeros((2, 3), np.float32)})
+
+
+def test_a_case_of_a_static_batch_reads(tmp_path):
+    """A batch axis may be a number."""
+    signature = Signature(inputs=(InputSpec(name="x", shape=(2, 3), dtype="float32"),), outputs=SIGNATURE.outputs[:0])
+    np.savez(tmp_path / "samples.npz", **{"a/in/x": np.zeros((2, 3), np.float32)})
+    truth = Truth(
+        signature=signature,
+        cases=(Case(key="a", source="random", batch=2),),
+        tolerance={"rule": "stated", "absolute": 0.0, "relative": 0.0},
+        samples=digest(tmp_path / "samples.npz"),
+    )
+    assert bundle.read_cases(tmp_path / "samples.npz", truth)[0].inputs["x"].shape == (2, 3)
