@@ -1,0 +1,1 @@
+"""Loading a bundle where it is deployed, without TensorFlow."""
