@@ -1,0 +1,159 @@
+"""The ONNX half of a verdict: one file in onnxruntime against the frozen truth, in a process of its own.
+
+    python -P -m pipeline.verify.onnx_half --model FILE.onnx --truth FOLDER --out VERDICT.json
+
+onnxruntime can abort its process, so nothing that wants to live on runs this in its own.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping, Sequence
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import onnx
+import onnxruntime
+from onnxruntime.capi import onnxruntime_pybind11_state
+
+from pipeline import bundle
+from pipeline.audit import read_onnx
+from pipeline.errors import BadInput
+from pipeline.records import Check, TensorSpec, Verdict
+from pipeline.verify import sharing
+from pipeline.verify.child import announce, answer
+from pipeline.verify.parity import ArtifactRefused, Judgement, check_truth, judge
+
+ARTIFACT = "onnx"
+
+_STANDARD_DOMAINS = frozenset({"", "ai.onnx", "ai.onnx.ml"})
+_RUNTIME_DOMAINS = frozenset({"com.microsoft", "com.microsoft.nchwc"})
+# onnxruntime's exceptions have no base of their own but Exception.
+_RUNTIME_ERRORS: tuple[type[Exception], ...] = tuple(
+    kind for kind in vars(onnxruntime_pybind11_state).values() if isinstance(kind, type) and issubclass(kind, Exception)
+)
+_RUN_ERRORS: tuple[type[Exception], ...] = (*_RUNTIME_ERRORS, ValueError)  # ValueError: names the file lacks
+
+
+def verify(model: Path, truth_folder: Path) -> Verdict:
+    """Every check of the ONNX file `model` against the truth in `truth_folder`. May take the process with it."""
+    announce("reading the ONNX file")
+    try:
+        proto = read_onnx(model)
+    except BadInput as error:
+        return Verdict(subject=str(model), checks=(Check(name="the file is ONNX", passed=False, detail=str(error)),))
+    checks = [_check_model(model), _check_operators(proto), *_check_sharing(proto, model, truth_folder)]
+    judgement = _against_truth(model, truth_folder)
+    return Verdict(subject=str(model), checks=(*checks, *judgement.checks), parity=judgement.figures)
+
+
+# --- the file -----------------------------------------------------------------------------------------------------
+
+
+def _check_model(model: Path) -> Check:
+    announce("onnx.checker and shape inference")
+    try:
+        onnx.checker.check_model(str(model), full_check=True)
+    except (onnx.checker.ValidationError, onnx.shape_inference.InferenceError) as error:
+        return Check(name="onnx checker", passed=False, detail=_one_line(error))
+    return Check(name="onnx checker", passed=True, detail="shapes inferred")
+
+
+def _check_operators(proto: onnx.ModelProto) -> Check:
+    """List operators that ONNX does not define: onnxruntime's own make a file less portable, others can't run."""
+    own = {(function.domain, function.name) for function in proto.functions}
+    domains = {(node.domain, node.op_type) for node in _all_nodes(proto)} - own
+    unknown = sorted(f"{d}.{op}" for d, op in domains if d not in _STANDARD_DOMAINS | _RUNTIME_DOMAINS)
+    runtime = sorted(f"{d}.{op}" for d, op in domains if d in _RUNTIME_DOMAINS)
+    detail = f"defined nowhere: {', '.join(unknown)}" if unknown else f"{len(domains)} kinds"
+    if runtime:
+        detail += f"; onnxruntime alone has {', '.join(runtime)}"
+    return Check(name="operators are known", passed=not unknown, detail=detail)
+
+
+def _all_nodes(proto: onnx.ModelProto) -> list[onnx.NodeProto]:
+    nodes = [*proto.graph.node, *(node for function in proto.functions for node in function.node)]
+    for node in nodes:  # grows while it is walked: bodies of If, Loop and Scan follow their node
+        for attribute in node.attribute:
+            bodies = [*attribute.graphs, *([attribute.g] if attribute.HasField("g") else [])]
+            nodes += [inner for body in bodies for inner in body.node]
+    return nodes
+
+
+def _check_sharing(proto: onnx.ModelProto, model: Path, truth_folder: Path) -> tuple[Check, ...]:
+    announce("sharing by the weight map")
+    try:
+        in_metadata = sharing.metadata_weight_map(proto)
+        in_manifest = _manifest_weight_map(truth_folder)
+        if in_metadata is not None and in_manifest is not None and _stored(in_metadata) != _stored(in_manifest):
+            raise BadInput("the ONNX file's metadata and the manifest disagree")
+        return sharing.check_sharing(proto, model.parent, in_metadata if in_manifest is None else in_manifest)
+    except BadInput as error:
+        return (Check(name="weight map", passed=False, detail=str(error)),)
+
+
+def _stored(weight_map: sharing.WeightMap) -> sharing.WeightMap:
+    """Without the weights that no node reads, which only the manifest lists."""
+    return tuple(placement for placement in weight_map if placement.initializer is not None)
+
+
+def _manifest_weight_map(folder: Path) -> sharing.WeightMap | None:
+    return bundle.read_manifest(folder).weight_map if (folder / bundle.MANIFEST).is_file() else None
+
+
+# --- against the truth --------------------------------------------------------------------------------------------
+
+
+def _against_truth(model: Path, truth_folder: Path) -> Judgement:
+    announce("reading the frozen truth")
+    try:
+        truth = bundle.read_truth(truth_folder)
+        cases = bundle.read_cases(truth_folder / bundle.SAMPLES, truth)
+    except BadInput as error:
+        return Judgement((Check(name="frozen truth", passed=False, detail=str(error)),), ())
+    asked = check_truth(truth, cases)
+    announce("loading into onnxruntime")
+    try:
+        session = onnxruntime.InferenceSession(str(model), providers=["CPUExecutionProvider"])
+    except _RUNTIME_ERRORS as error:
+        return Judgement((asked, Check(name="onnxruntime loads it", passed=False, detail=_one_line(error))), ())
+    loaded = Check(name="onnxruntime loads it", passed=True, detail=f"onnxruntime {onnxruntime.__version__}")
+    inputs = _check_specs("inputs", session.get_inputs(), truth.signature.inputs)
+    outputs = _check_specs("outputs", session.get_outputs(), truth.signature.outputs)
+    judgement = judge(ARTIFACT, truth, cases, partial(_run, session))
+    return Judgement((asked, loaded, inputs, outputs, *judgement.checks), judgement.figures)
+
+
+def _check_specs(kind: str, found: Sequence[onnxruntime.NodeArg], specs: tuple[TensorSpec, ...]) -> Check:
+    """Names, order, dtypes and shapes, free axes by their names."""
+    seen = [_described(value.name, tuple(value.shape), _numpy_name(value.type)) for value in found]
+    expected = [_described(spec.name, spec.shape, spec.dtype) for spec in specs]
+    detail = f"{', '.join(seen)}; expected {', '.join(expected)}" if seen != expected else ", ".join(seen)
+    return Check(name=f"{ARTIFACT} {kind} bear Keras' names, shapes and dtypes", passed=seen == expected, detail=detail)
+
+
+def _described(name: str, shape: tuple[int | str | None, ...], dtype: str) -> str:
+    return f"{name}: {dtype}({', '.join('?' if axis is None else str(axis) for axis in shape)})"
+
+
+def _numpy_name(onnx_type: str) -> str:
+    element = onnx_type.removeprefix("tensor(").removesuffix(")")
+    return {"float": "float32", "double": "float64"}.get(element, element)
+
+
+def _run(session: onnxruntime.InferenceSession, feed: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    announce(f"running inputs of shapes {', '.join(str(array.shape) for array in feed.values())}")
+    names = [value.name for value in session.get_outputs()]
+    try:
+        return dict(zip(names, session.run(names, dict(feed)), strict=True))
+    except _RUN_ERRORS as error:
+        raise ArtifactRefused(_one_line(error)) from error
+
+
+def _one_line(error: BaseException) -> str:
+    return " ".join(str(error).split())
+
+
+if __name__ == "__main__":
+    sys.exit(answer(verify, "an ONNX file"))

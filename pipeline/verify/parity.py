@@ -1,0 +1,200 @@
+"""Whether answers agree with the frozen truth, output by output."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from pipeline.bundle import CaseArrays, check_feed
+from pipeline.errors import BadInput
+from pipeline.records import Check, ParityFigure, TensorSpec, Tolerance, Truth
+
+_FAULTS_SHOWN = 3
+_NO_BUDGET = Tolerance(rule="equal", absolute=0.0, relative=0.0)
+
+Run = Callable[[Mapping[str, np.ndarray]], Mapping[str, np.ndarray]]
+
+
+class ArtifactRefused(Exception):
+    """What a `Run` raises when its runtime refuses a case; the message is one line."""
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """What all cases say about one artifact."""
+
+    checks: tuple[Check, ...]
+    figures: tuple[ParityFigure, ...]
+
+
+@dataclass(frozen=True)
+class OutputError:
+    """The error of one output in one case, in the output's own unit; `fault` says why no error could be taken."""
+
+    case: str
+    batch: int
+    output: str
+    largest: float = math.nan
+    scale: float = math.nan
+    budget: float = math.nan
+    keras: float = math.nan
+    fault: str = ""
+
+    @property
+    def holds(self) -> bool:
+        """Written so that a NaN anywhere never holds."""
+        return not self.fault and self.largest <= self.budget
+
+    @property
+    def severity(self) -> float:
+        """The error as a multiple of the budget: above 1 it does not hold, infinite for a fault or a NaN."""
+        if not self.holds and not self.largest > self.budget:
+            return math.inf
+        if self.budget > 0:
+            return self.largest / self.budget
+        return 0.0 if self.largest == 0 else math.inf
+
+    @property
+    def sentence(self) -> str:
+        """What to tell about this case."""
+        return f"case {self.case}: {self.fault or f'error {self.largest:.3g} of {self.budget:.3g} allowed'}"
+
+
+def check_truth(truth: Truth, cases: tuple[CaseArrays, ...]) -> Check:
+    """Whether the frozen truth says anything at all: nothing may pass because nothing was asked."""
+    batches = sorted({case.case.batch for case in cases})
+    reference = "float32" if truth.no_float64 else "float64"
+    detail = f"{len(cases)} cases, batches {', '.join(map(str, batches))}, {reference} reference"
+    if not cases or not truth.signature.outputs:
+        detail = "it holds no case" if truth.signature.outputs else "it holds no output"
+    return Check(name="frozen truth", passed=bool(cases and truth.signature.outputs), detail=detail)
+
+
+def judge(artifact: str, truth: Truth, cases: tuple[CaseArrays, ...], run: Run) -> Judgement:
+    """Run every case through `run` and hold every output against the reference.
+
+    A case that does not fit the signature, an empty batch included, never reaches the runtime and counts as failed.
+    """
+    errors: list[OutputError] = []
+    refusals: list[str] = []
+    for case in cases:
+        try:
+            answers = run(check_feed(truth.signature.inputs, case.inputs))
+        except (BadInput, ArtifactRefused) as error:
+            refusals.append(f"case {case.case.key}: {error}")
+            continue
+        errors += [judge_output(spec, case, answers, truth.tolerance) for spec in truth.signature.outputs]
+    runs = Check(name=f"{artifact} runs every case", passed=bool(cases) and not refusals, detail=_listed(refusals))
+    outputs = tuple(_check_output(artifact, spec.name, errors) for spec in truth.signature.outputs)
+    return Judgement((runs, *outputs), _figures(artifact, truth, errors))
+
+
+def judge_output(
+    spec: TensorSpec, case: CaseArrays, answers: Mapping[str, np.ndarray], tolerance: Tolerance
+) -> OutputError:
+    """Hold one output of one case against its reference.
+
+    The reference is Keras' float64 answer where there is one, except where Keras' own float32 answer is not finite:
+    that is what its users are served. Integers and booleans must equal the compiled function's answer.
+    """
+    judged = OutputError(case=case.case.key, batch=case.case.batch, output=spec.name)
+    keras = case.float32[spec.name]
+    answer = answers.get(spec.name)
+    fault = _misfit(spec, keras, answer)
+    if answer is None or fault:
+        return replace(judged, fault=fault)
+    is_float = np.issubdtype(answer.dtype, np.floating)
+    reference = _reference(spec, case) if is_float else keras.astype(np.float64)
+    budget = tolerance if is_float else _NO_BUDGET
+    fault = _unlike_nonfinite(answer, reference) if is_float else _unequal(answer, keras)
+    finite = np.isfinite(reference)
+    scale = _largest(reference[finite])
+    return replace(
+        judged,
+        largest=_largest(answer[finite].astype(np.float64) - reference[finite]),
+        scale=scale,
+        budget=budget.absolute + budget.relative * scale,
+        keras=_largest(keras[finite].astype(np.float64) - reference[finite]),
+        fault=fault,
+    )
+
+
+def _misfit(spec: TensorSpec, keras: np.ndarray, answer: np.ndarray | None) -> str:
+    if answer is None:
+        return "the output is missing"
+    if answer.dtype.name != spec.dtype:
+        return f"dtype {answer.dtype.name}, expected {spec.dtype}"
+    if answer.shape != keras.shape:
+        return f"shape {answer.shape}, expected {keras.shape}"
+    return ""
+
+
+def _reference(spec: TensorSpec, case: CaseArrays) -> np.ndarray:
+    keras = case.float32[spec.name].astype(np.float64)
+    if case.float64 is None or spec.name not in case.float64:
+        return keras
+    exact = case.float64[spec.name].astype(np.float64)
+    # A float64 answer beyond the output's own range is an infinity there.
+    with np.errstate(over="ignore"):
+        in_range = np.isfinite(exact.astype(spec.dtype)) | ~np.isfinite(exact)
+    return np.where(np.isfinite(keras) & in_range, exact, keras)
+
+
+def _unlike_nonfinite(answer: np.ndarray, reference: np.ndarray) -> str:
+    """A fault unless NaN, +inf and -inf stand exactly where the reference has them."""
+    for name, is_kind in (("NaN", np.isnan), ("+inf", np.isposinf), ("-inf", np.isneginf)):
+        found, expected = is_kind(answer), is_kind(reference)
+        if not np.array_equal(found, expected):
+            return f"{name} at {int(found.sum())} places, the reference at {int(expected.sum())}"
+    return ""
+
+
+def _unequal(answer: np.ndarray, keras: np.ndarray) -> str:
+    different = int(np.sum(answer != keras))
+    return f"{different} of {answer.size} elements differ" if different else ""
+
+
+def _largest(values: np.ndarray) -> float:
+    """The largest absolute value; NaN if any is."""
+    return float(np.max(np.abs(values))) if values.size else 0.0
+
+
+def _check_output(artifact: str, output: str, errors: Iterable[OutputError]) -> Check:
+    own = [error for error in errors if error.output == output]
+    name = f"{artifact} output {output!r} within budget"
+    if not own:
+        return Check(name=name, passed=False, detail="no case ran")
+    faults = [error.sentence for error in sorted(own, key=lambda e: -e.severity) if not error.holds]
+    worst = max(own, key=lambda error: error.severity)
+    return Check(name=name, passed=not faults, detail=_listed(faults) or f"{len(own)} cases, worst {worst.sentence}")
+
+
+def _figures(artifact: str, truth: Truth, errors: Iterable[OutputError]) -> tuple[ParityFigure, ...]:
+    """For each output and batch size the case that is closest to its budget, or furthest past it."""
+    worst: dict[tuple[str, int], OutputError] = {}
+    for error in errors:
+        cell = (error.output, error.batch)
+        if cell not in worst or error.severity > worst[cell].severity:
+            worst[cell] = error
+    order = [spec.name for spec in truth.signature.outputs]
+    return tuple(
+        ParityFigure(
+            artifact=artifact,
+            output=error.output,
+            batch=error.batch,
+            largest_absolute=error.largest,
+            scale=error.scale,
+            budget=error.budget,
+            keras=error.keras,
+        )
+        for error in sorted(worst.values(), key=lambda e: (order.index(e.output), e.batch))
+    )
+
+
+def _listed(sentences: list[str]) -> str:
+    shown = "; ".join(sentences[:_FAULTS_SHOWN])
+    more = len(sentences) - _FAULTS_SHOWN
+    return f"{shown}; and {more} more" if more > 0 else shown

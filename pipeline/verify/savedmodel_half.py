@@ -1,0 +1,181 @@
+"""The SavedModel half of a verdict: one SavedModel in TensorFlow against the frozen truth, in a process of its own.
+
+    python -P -m pipeline.verify.savedmodel_half --model saved_model/ --truth FOLDER --out VERDICT.json
+
+It is run as Python programs load it and as servers do, through a session: many files pass the first and fail the second
+(keras #20096, tensorflow/serving #2250).
+"""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from pipeline import bundle
+from pipeline.bundle import CaseArrays
+from pipeline.errors import BadInput
+from pipeline.records import Check, Signature, TensorSpec, Truth, Verdict
+from pipeline.verify.child import announce, answer
+from pipeline.verify.parity import ArtifactRefused, Judgement, Run, check_truth, judge
+
+ARTIFACT = "saved_model"
+SESSION_ARTIFACT = "saved_model (session)"
+_OBJECT_GRAPH = "_CHECKPOINTABLE_OBJECT_GRAPH"  # the one entry of a SavedModel's checkpoint that is no variable
+SIGNATURE = tf.saved_model.DEFAULT_SERVING_SIGNATURE_DEF_KEY
+
+# What TensorFlow raises on files that it can't load and inputs that it can't run.
+_TENSORFLOW_ERRORS = (tf.errors.OpError, OSError, ValueError, TypeError, KeyError, AttributeError)
+
+
+def verify(model: Path, truth_folder: Path) -> Verdict:
+    """Every check of the SavedModel in the folder `model` against the truth in `truth_folder`."""
+    announce("reading the frozen truth")
+    try:
+        truth = bundle.read_truth(truth_folder)
+        cases = bundle.read_cases(truth_folder / bundle.SAMPLES, truth)
+    except BadInput as error:
+        return Verdict(subject=str(model), checks=(Check(name="frozen truth", passed=False, detail=str(error)),))
+    loaders = {ARTIFACT: _judge_loaded, SESSION_ARTIFACT: _judge_session}
+    judgements = [_judge_or_refuse(name, partial(loader, model, truth, cases)) for name, loader in loaders.items()]
+    stored = [_check_stored_once(model, truth_folder)] if (truth_folder / bundle.MANIFEST).is_file() else []
+    return Verdict(
+        subject=str(model),
+        checks=(check_truth(truth, cases), *stored, *(check for judgement in judgements for check in judgement.checks)),
+        parity=tuple(figure for judgement in judgements for figure in judgement.figures),
+    )
+
+
+def _judge_or_refuse(artifact: str, loader: Callable[[], Judgement]) -> Judgement:
+    announce(f"loading {artifact}")
+    try:
+        return loader()
+    except _TENSORFLOW_ERRORS as error:
+        return Judgement((Check(name=f"{artifact} loads", passed=False, detail=_one_line(error)),), ())
+
+
+def _check_stored_once(model: Path, folder: Path) -> Check:
+    """Keras' own export stores every weight twice (keras #23553)."""
+    name = f"{ARTIFACT} stores each weight once"
+    parameters = bundle.read_manifest(folder).parameters.stored
+    try:
+        variables = tf.train.list_variables(str(model / "variables" / "variables"))
+    except _TENSORFLOW_ERRORS as error:
+        return Check(name=name, passed=False, detail=_one_line(error))
+    stored = sum(int(np.prod(shape, dtype=np.int64)) for key, shape in variables if key != _OBJECT_GRAPH)
+    return Check(name=name, passed=stored <= parameters, detail=f"{stored:,} elements of {parameters:,} parameters")
+
+
+# --- as Python programs load it -----------------------------------------------------------------------------------
+
+
+def _judge_loaded(model: Path, truth: Truth, cases: tuple[CaseArrays, ...]) -> Judgement:
+    loaded = tf.saved_model.load(str(model))
+    if SIGNATURE not in loaded.signatures:
+        raise ValueError(f"it has no signature {SIGNATURE!r}, only {sorted(loaded.signatures)}")
+    function = loaded.signatures[SIGNATURE]
+    inputs = function.structured_input_signature[1]
+    outputs = function.structured_outputs
+    names = _names(truth.signature, inputs, outputs)
+    checks = (
+        _check_specs("inputs", truth.signature.inputs, names.inputs, inputs),
+        _check_specs("outputs", truth.signature.outputs, names.outputs, outputs),
+    )
+    judgement = judge(ARTIFACT, truth, cases, _translated(names, partial(_call, function)))
+    return Judgement((*checks, *judgement.checks), judgement.figures)
+
+
+def _call(function: Any, feed: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    outputs = function(**{name: tf.constant(array) for name, array in feed.items()})
+    return {name: value.numpy() for name, value in outputs.items()}
+
+
+# --- as servers load it -------------------------------------------------------------------------------------------
+
+
+def _judge_session(model: Path, truth: Truth, cases: tuple[CaseArrays, ...]) -> Judgement:
+    with tf.compat.v1.Session(graph=tf.Graph()) as session:
+        meta_graph = tf.compat.v1.saved_model.load(session, [tf.saved_model.SERVING], str(model))
+        if SIGNATURE not in meta_graph.signature_def:
+            raise ValueError(f"it has no signature {SIGNATURE!r}, only {sorted(meta_graph.signature_def)}")
+        signature = meta_graph.signature_def[SIGNATURE]
+        names = _names(truth.signature, sorted(signature.inputs), sorted(signature.outputs))
+        return judge(SESSION_ARTIFACT, truth, cases, _translated(names, partial(_run_session, session, signature)))
+
+
+def _run_session(session: Any, signature: Any, feed: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    fetches = {name: info.name for name, info in signature.outputs.items()}
+    return dict(session.run(fetches, {signature.inputs[name].name: array for name, array in feed.items()}))
+
+
+# --- names --------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class _Names:
+    """Which name of the SavedModel's signature stands for which of Keras', by Keras' name."""
+
+    inputs: dict[str, str]
+    outputs: dict[str, str]
+
+
+def _names(signature: Signature, inputs: Iterable[str], outputs: Iterable[str]) -> _Names:
+    return _Names(_paired(signature.inputs, list(inputs)), _paired(signature.outputs, list(outputs)))
+
+
+def _paired(specs: tuple[TensorSpec, ...], found: list[str]) -> dict[str, str]:
+    """Equal names belong together, then those that TensorFlow makes of Keras' own; what is left is paired in order."""
+    pairs = {spec.name: spec.name for spec in specs if spec.name in found}
+    for spec in specs:
+        allowed = re.sub(r"[^A-Za-z0-9_]", "_", spec.name)
+        if spec.name not in pairs and allowed in found and allowed not in pairs.values():
+            pairs[spec.name] = allowed
+    rest = [name for name in found if name not in pairs.values()]
+    unpaired = [spec.name for spec in specs if spec.name not in pairs]
+    return pairs | dict(zip(unpaired, rest, strict=False))
+
+
+def _check_specs(kind: str, specs: tuple[TensorSpec, ...], pairs: dict[str, str], found: Mapping[str, Any]) -> Check:
+    """Dtypes and shapes of the signature (its free axes bear no names), and which names differ from Keras'."""
+    expected = [_described(spec.name, spec.shape, spec.dtype) for spec in specs]
+    seen = [_described(keras, found[own].shape, found[own].dtype.name) for keras, own in pairs.items()]
+    seen += [f"{name} (unknown)" for name in found if name not in pairs.values()]
+    renamed = ", ".join(f"{keras!r} is called {own!r}" for keras, own in pairs.items() if keras != own)
+    holds = sorted(seen) == sorted(expected)
+    detail = renamed if holds else f"{', '.join(seen)}; expected {', '.join(expected)}"
+    return Check(name=f"{ARTIFACT} signature has Keras' {kind}", passed=holds, detail=detail)
+
+
+def _described(name: str, shape: Iterable[int | str | None], dtype: str) -> str:
+    axes = (str(axis) if isinstance(axis, int) else "free" for axis in shape)
+    return f"{name}: {dtype}({', '.join(axes)})"
+
+
+def _translated(names: _Names, run: Run) -> Run:
+    """`run` called with Keras' names."""
+
+    def translated(feed: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+        announce(f"running inputs of shapes {', '.join(str(array.shape) for array in feed.values())}")
+        try:
+            answers = run({names.inputs.get(name, name): array for name, array in feed.items()})
+        except _TENSORFLOW_ERRORS as error:
+            raise ArtifactRefused(_one_line(error)) from error
+        return {keras: answers[own] for keras, own in names.outputs.items() if own in answers}
+
+    return translated
+
+
+def _one_line(error: BaseException) -> str:
+    text = " ".join(str(error).split()) or type(error).__name__
+    return text[:300]
+
+
+if __name__ == "__main__":
+    sys.exit(answer(verify, "a SavedModel's folder"))

@@ -1,0 +1,120 @@
+"""The verdict on a bundle or an ONNX file, joined from halves that each run in a process of their own."""
+
+from __future__ import annotations
+
+from importlib.util import find_spec
+from pathlib import Path
+
+from rich.markup import escape
+from rich.table import Table
+
+from pipeline import bundle
+from pipeline.errors import BadInput
+from pipeline.records import Check, Manifest, ParityFigure, Verdict
+from pipeline.verify.child import Half, ask
+
+# Long enough for TensorFlow to load a model of some hundred MB on one busy core.
+LIMIT_S = 600.0
+
+_COVERS = "the weight map covers every parameter"
+_ONNX = Half(module="pipeline.verify.onnx_half", runtime="onnxruntime")
+_SAVED_MODEL = Half(module="pipeline.verify.savedmodel_half", runtime="tensorflow")
+
+
+def verify_directory(directory: Path, *, limit_s: float = LIMIT_S) -> Verdict:
+    """The verdict on the bundle in `directory`, as it lies on disk: its files, then each artifact that it holds.
+
+    `limit_s` is the time in seconds that each half has. A manifest that can't be read is a failed check.
+
+    Raises:
+        BadInput: if `directory` holds no manifest, and so is no bundle; if it holds a SavedModel and TensorFlow is not
+            installed.
+    """
+    try:
+        manifest = bundle.read_manifest(directory)
+    except BadInput as error:
+        if not (directory / bundle.MANIFEST).is_file():
+            raise
+        return Verdict(subject=str(directory), checks=(Check(name=bundle.MANIFEST, passed=False, detail=str(error)),))
+    return verify_files(directory, manifest, limit_s=limit_s)
+
+
+def verify_files(directory: Path, manifest: Manifest, *, limit_s: float = LIMIT_S) -> Verdict:
+    """The verdict on the files of `directory` by a manifest that was read from it.
+
+    Raises:
+        BadInput: if it holds a SavedModel and TensorFlow is not installed.
+    """
+    _require_tensorflow(directory, manifest)
+    checks = [*bundle.check_files(directory, manifest), *_check_manifest(manifest)]
+    parity: list[ParityFigure] = []
+    for half, artifact in ((_ONNX, bundle.ONNX_FILE), (_SAVED_MODEL, bundle.SAVED_MODEL)):
+        if artifact not in _artifacts(manifest):
+            continue
+        verdict = ask(half, directory / artifact, directory, limit_s)
+        checks += verdict.checks
+        parity += verdict.parity
+    return Verdict(subject=str(directory), checks=tuple(checks), parity=tuple(parity))
+
+
+def verify_file(onnx_path: Path, truth_folder: Path, *, limit_s: float = LIMIT_S) -> Verdict:
+    """The verdict on any ONNX file against a frozen truth. Whatever is wrong with it is a failed check.
+
+    `truth_folder` holds `truth.json` and `samples.npz`, or is a bundle. `limit_s` is in seconds.
+    """
+    return ask(_ONNX, onnx_path, truth_folder, limit_s)
+
+
+def figures_table(verdict: Verdict) -> Table:
+    """The parity figures as a table: one row for each artifact, output and batch size."""
+    table = Table("artifact", "output", "batch", title="error against the reference", title_justify="left")
+    for column in ("error", "scale", "budget", "Keras' own"):
+        table.add_column(column, justify="right")
+    for figure in verdict.parity:
+        figures = (figure.largest_absolute, figure.scale, figure.budget, figure.keras)
+        style = "" if figure.largest_absolute <= figure.budget else "bold red"
+        cells = [f"{value:.2g}" for value in figures]
+        table.add_row(figure.artifact, escape(figure.output), str(figure.batch), *cells, style=style)
+    return table
+
+
+def _require_tensorflow(directory: Path, manifest: Manifest) -> None:
+    """A runtime that is not there says nothing about the artifact, so this is no failed check."""
+    if bundle.SAVED_MODEL in _artifacts(manifest) and find_spec("tensorflow") is None:
+        raise BadInput(f"{directory} holds a SavedModel, which needs TensorFlow: pip install 'shared-layers[train]'")
+
+
+def _artifacts(manifest: Manifest) -> set[str]:
+    """The top-level names among the files of the manifest."""
+    return {name.split("/", 1)[0] for name in manifest.files}
+
+
+def _check_artifacts(manifest: Manifest) -> Check:
+    """Every artifact is either there or left out with a reason; and the frozen truth is there."""
+    held = _artifacts(manifest)
+    excused = held | set(manifest.left_out)
+    wanted = {bundle.ONNX_FILE: "onnx", bundle.SAVED_MODEL: "saved_model", "model.keras": "keras"}
+    missing = sorted(name for name, format_ in wanted.items() if not {name, f"{name}/", format_} & excused)
+    missing += [] if bundle.SAMPLES in held else [bundle.SAMPLES]
+    left_out = ", ".join(f"{name}: {reason}" for name, reason in manifest.left_out.items())
+    detail = f"neither there nor left out: {', '.join(missing)}" if missing else left_out
+    return Check(name="every artifact is there", passed=not missing, detail=detail)
+
+
+def _check_manifest(manifest: Manifest) -> tuple[Check, ...]:
+    """What the manifest says about itself: `load_bundle` goes by its signature, the halves by the frozen one."""
+    is_frozen = manifest.signature == manifest.truth.signature
+    return (
+        _check_artifacts(manifest),
+        _check_parameters(manifest),
+        Check(name="the manifest's signature is the frozen one", passed=is_frozen),
+    )
+
+
+def _check_parameters(manifest: Manifest) -> Check:
+    if bundle.ONNX_FILE not in manifest.files:
+        return Check(name=_COVERS, passed=True, detail="no ONNX file, no weight map")
+    mapped = sum({placement.weight: placement.size for placement in manifest.weight_map}.values())
+    stored = manifest.parameters.stored
+    detail = f"{mapped:,} of {stored:,} parameters"
+    return Check(name=_COVERS, passed=mapped == stored, detail=detail)
