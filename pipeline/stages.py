@@ -202,13 +202,12 @@ def export_bundle(
         CheckFailed: if an artifact does not compute what Keras computes; nothing is published then.
     """
     load_tensorflow()
-    from pipeline.deploy.runtime import load_bundle
+    from pipeline.deploy.runtime import Bundle
     from pipeline.export.options import ExportOptions
 
     folder = Path(directory)
     labels = _Labels(name or model.name, "shared", _metric(model, task))
-    _publish(model, folder, labels, task, options or ExportOptions())
-    return load_bundle(folder)
+    return Bundle(folder, _publish(model, folder, labels, task, options or ExportOptions()))
 
 
 @dataclass(frozen=True)

@@ -106,6 +106,14 @@ def masked_encoder_decoder() -> keras.Model:
 
 
 @zoo_model
+def gru_with_and_without_a_mask() -> keras.Model:
+    """One layer called on padded rows and on whole ones."""
+    gru, mask = layers.GRU(4), layers.Masking()
+    a, b = pair((5, 3))
+    return keras.Model([a, b], layers.Dense(2)(gru(mask(a)) - gru(b)))
+
+
+@zoo_model
 def gru_with_every_output() -> keras.Model:
     """A GRU called twice whose outputs are the model's: the second of a name gets a number."""
     gru = layers.GRU(4, return_sequences=True, return_state=True, name="gru")

@@ -21,7 +21,8 @@ from pipeline.errors import BadInput
 from pipeline.export.operations import handlers
 from pipeline.export.trace import Trace, placeholder_node
 
-_ARITHMETIC = frozenset({"Add", "Cast", "Mul", "Sub"})
+# What would store a new weight, or parts of one in several places.
+_NEVER_FOLDED = frozenset({"Add", "Cast", "Concat", "Mul", "Split", "Sub"})
 _FUSIONS_INTO_WEIGHTS = ("BatchNormalization", "Conv")
 
 
@@ -109,13 +110,13 @@ def _has(graph: Any, tensor_name: str) -> bool:
 
 
 class _FoldLayoutOnly(ConstFoldOptimizer):  # type: ignore[misc]
-    """Folds transposes, reshapes and the like; never arithmetic or casts on floats, which would store a new weight."""
+    """Folds transposes and reshapes of floats, never arithmetic, casts or cuts; of integers whatever tf2onnx folds."""
 
     @staticmethod
     def _should_skip(node: Any) -> bool:
         if ConstFoldOptimizer._should_skip(node):
             return True
-        first = node.inputs[0] if node.type in _ARITHMETIC and node.inputs else None
+        first = node.inputs[0] if node.type in _NEVER_FOLDED and node.inputs else None
         return first is not None and first.is_const() and first.get_tensor_value(as_list=False).dtype.kind not in "iub"
 
 

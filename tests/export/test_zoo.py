@@ -1,0 +1,65 @@
+"""Every zoo model as ONNX: it runs, it computes what Keras computes, and each weight is stored once."""
+
+from __future__ import annotations
+
+import pytest
+
+from pipeline.export.onnx_model import export_onnx
+from pipeline.graph.flatten import flatten
+from pipeline.graph.read import read
+from pipeline.graph.unshare import unshare
+from pipeline.records import Verdict
+from pipeline.truth.freeze import freeze
+from pipeline.verify import onnx_half
+from tests.zoo import ZOO
+
+pytestmark = pytest.mark.filterwarnings("ignore::UserWarning")
+
+
+def failures(verdict: Verdict) -> list[str]:
+    """What did not hold, in words."""
+    return [f"{check.name}: {check.detail}" for check in verdict.checks if not check.passed]
+
+
+@pytest.mark.parametrize("name", sorted(ZOO))
+def test_the_onnx_file_holds_against_frozen_truth(name: str, tmp_path) -> None:
+    """Names, shapes, dtypes, answers at every batch, and sharing by the weight map."""
+    model = ZOO[name]()
+    truth = freeze(model, tmp_path)
+    exported = export_onnx(flatten(model), read(model), truth.signature, opset=18)
+    exported.save(tmp_path / "model.onnx")
+    assert failures(onnx_half.verify(tmp_path / "model.onnx", tmp_path)) == []
+
+
+@pytest.mark.parametrize("name", ["dense_on_two_views", "sequential_triplet", "gru_with_every_output"])
+def test_a_twin_with_equal_weights_stores_them_all(name: str, tmp_path) -> None:
+    """tf2onnx merges constants of equal value; copies that happen to be equal are weights of their own."""
+    twin = unshare(ZOO[name]())
+    truth = freeze(twin, tmp_path)
+    exported = export_onnx(flatten(twin), read(twin), truth.signature, opset=18)
+    stored = {entry.initializer for entry in exported.weight_map}
+    assert len(stored) == len(twin.weights)
+    assert sum(entry.size for entry in exported.weight_map) == twin.count_params()
+
+
+def test_a_batch_normalisation_is_not_folded_into_a_shared_convolution(tmp_path) -> None:
+    """The kernel has other readers; the map names every weight of the normalisation as it is."""
+    model = ZOO["siamese_tower_with_dropout"]()
+    truth = freeze(model, tmp_path)
+    exported = export_onnx(flatten(model), read(model), truth.signature, opset=18)
+    by_name = {entry.weight.rpartition("/")[2]: entry for entry in exported.weight_map}
+    assert by_name["moving_variance"].initializer is not None
+    assert (
+        by_name["kernel"].call_sites == ("tower/conv2d/call_1", "tower/conv2d/call_2") or by_name["kernel"].call_sites
+    )
+
+
+def test_the_weight_map_names_the_call_sites_that_read_a_weight(tmp_path) -> None:
+    """Submodels seen through, in call order."""
+    model = ZOO["tower_in_a_tower"]()
+    truth = freeze(model, tmp_path)
+    exported = export_onnx(flatten(model), read(model), truth.signature, opset=18)
+    (kernel,) = [
+        e for e in exported.weight_map if e.call_sites and "inner_dense" in e.call_sites[0] and len(e.shape) == 2
+    ]
+    assert kernel.call_sites == tuple(f"outer/inner/inner_dense/call_{number}" for number in (1, 2, 3, 4))

@@ -1,0 +1,91 @@
+"""Keras' answers, frozen to disk."""
+
+from __future__ import annotations
+
+import keras
+import numpy as np
+import pytest
+from keras import layers
+
+from pipeline import bundle
+from pipeline.errors import BadInput
+from pipeline.graph.fresh import NotRebuildable
+from pipeline.truth.float64 import float64_clone
+from pipeline.truth.freeze import BATCHES, freeze
+from tests.zoo import ZOO
+
+
+def test_every_batch_is_frozen_with_both_answers(tmp_path) -> None:
+    """And float32 is close to float64, yet not equal."""
+    truth = freeze(ZOO["sequential_triplet"](), tmp_path)
+    assert tuple(case.batch for case in truth.cases) == BATCHES
+    cases = bundle.read_cases(tmp_path / "samples.npz", truth)
+    for case in cases:
+        assert case.float64 is not None
+        for name, answer in case.float32.items():
+            assert case.float64[name].dtype == np.float64
+            np.testing.assert_allclose(answer, case.float64[name], rtol=1e-4)
+    assert any((case.float32[n] != case.float64[n]).any() for case in cases for n in case.float32 if case.float64)
+
+
+def test_real_samples_are_frozen_beside_random_ones(tmp_path) -> None:
+    """As many rows as there are."""
+    real = {"a": np.ones((5, 4), "float32"), "b": np.zeros((5, 7), "float32")}
+    truth = freeze(ZOO["dense_on_two_views"](), tmp_path, real)
+    assert [case.key for case in truth.cases if case.source == "real"] == ["real1", "real3"]
+
+
+def test_the_same_model_gives_the_same_samples(tmp_path) -> None:
+    """Byte for byte: the draw is seeded and the file holds no clock."""
+    model = ZOO["dense_on_two_views"]()
+    for name in ("one", "two"):
+        (tmp_path / name).mkdir()
+    first, second = freeze(model, tmp_path / "one"), freeze(model, tmp_path / "two")
+    assert first == second
+
+
+def test_samples_stay_under_sixteen_megabytes(tmp_path) -> None:
+    """Large batches of large inputs are left out, the smallest is kept."""
+    x = keras.Input((512, 512, 3), name="image")
+    truth = freeze(keras.Model(x, layers.GlobalAveragePooling2D()(x)), tmp_path)
+    assert [case.batch for case in truth.cases] == [1, 3]
+    assert truth.samples.size < 16 * 2**20
+
+
+def test_a_float64_clone_keeps_sharing_and_weights() -> None:
+    """Same values, one variable for one."""
+    model = ZOO["tower_in_a_tower"]()
+    clone = float64_clone(model)
+    assert len(clone.weights) == len(model.weights)
+    assert {weight.dtype for weight in clone.weights} == {"float64"}
+
+
+def test_a_layer_without_a_config_has_no_float64_form(tmp_path) -> None:
+    """It is said so, and float32 is the reference."""
+
+    class Tied(layers.Layer):
+        def __init__(self, embedding: layers.Embedding) -> None:
+            super().__init__(name="tied")
+            self.embedding = embedding
+
+        def call(self, x):
+            return keras.ops.matmul(x, keras.ops.transpose(self.embedding.embeddings))
+
+    ids, embedding = keras.Input((3,), dtype="int32", name="ids"), layers.Embedding(7, 4)
+    model = keras.Model(ids, Tied(embedding)(embedding(ids)))
+    with pytest.raises(NotRebuildable, match="layer 'tied'"):
+        float64_clone(model)
+    truth = freeze(model, tmp_path)
+    assert truth.no_float64 is not None
+    assert "tied" in truth.no_float64
+
+
+def test_a_model_without_a_graph_is_refused(tmp_path) -> None:
+    """With what to do about it."""
+
+    class Own(keras.Model):
+        def call(self, x):
+            return x
+
+    with pytest.raises(BadInput, match="no graph to read: build it with the functional API"):
+        freeze(Own(), tmp_path)
