@@ -13,7 +13,7 @@ import tensorflow as tf
 from pipeline import cases
 from pipeline.graph.call import named_call
 from pipeline.graph.fresh import NotRebuildable, first_line
-from pipeline.records import Case, InputSpec, Signature, Tolerance, Truth
+from pipeline.records import Case, InputSpec, Signature, TensorSpec, Tolerance, Truth
 from pipeline.store import digest, refusing_unwritable, write_record
 from pipeline.truth.float64 import float64_clone
 from pipeline.truth.signature import read_signature
@@ -75,16 +75,26 @@ def _compiled(model: keras.Model, signature: Signature) -> tuple[Signature, Any]
 
     Keras differs from itself between eager and compiled calls; `training=False`, traced, is what a server runs.
     """
-    call = tf.function(named_call(model, signature), autograph=False)
-    concrete = call.get_concrete_function({spec.name: _tensor_spec(spec) for spec in signature.inputs})
-    answers = concrete.structured_outputs
-    outputs = tuple(spec.model_copy(update={"dtype": answers[spec.name].dtype.name}) for spec in signature.outputs)
+    call = tf.function(
+        named_call(model, signature),
+        autograph=False,
+        input_signature=[{spec.name: _tensor_spec(spec) for spec in signature.inputs}],
+    )
+    answers = call.get_concrete_function().structured_outputs
+    outputs = tuple(_as_compiled(spec, answers[spec.name]) for spec in signature.outputs)
 
-    def answer(feed: Arrays) -> dict[str, np.ndarray]:
-        tensors = {name: tf.convert_to_tensor(value) for name, value in feed.items()}
-        return {name: np.asarray(value) for name, value in call(tensors).items()}
+    return signature.model_copy(update={"outputs": outputs}), lambda feed: _called(call, feed)
 
-    return signature.model_copy(update={"outputs": outputs}), answer
+
+def _as_compiled(spec: TensorSpec, answer: Any) -> TensorSpec:
+    """The dtype that the compiled function returns, and the sizes that TensorFlow knows where Keras does not."""
+    sizes = [axis if size is None else size for axis, size in zip(spec.shape, answer.shape, strict=True)]
+    return TensorSpec(name=spec.name, shape=tuple(sizes), dtype=answer.dtype.name)
+
+
+def _called(call: Any, feed: Arrays) -> dict[str, np.ndarray]:
+    answers = call({name: tf.convert_to_tensor(value) for name, value in feed.items()})
+    return {name: np.asarray(value) for name, value in answers.items()}
 
 
 def _tensor_spec(spec: InputSpec) -> tf.TensorSpec:
@@ -95,11 +105,11 @@ def _reference(model: keras.Model, signature: Signature, trial: Arrays) -> tuple
     """A function that answers in float64, tried once, or the reason why there is none."""
     floats = {spec.name for spec in signature.inputs if spec.dtype.startswith(("float", "bfloat"))}
     try:
-        call = named_call(float64_clone(model), signature)
+        call = tf.function(named_call(float64_clone(model), signature), autograph=False, reduce_retracing=True)
 
         def answer(feed: Arrays) -> dict[str, np.ndarray]:
             wide = {name: value.astype("float64") if name in floats else value for name, value in feed.items()}
-            return {name: np.asarray(value) for name, value in call(wide).items()}
+            return _called(call, wide)
 
         answer(trial)
     except NotRebuildable as refusal:

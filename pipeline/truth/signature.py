@@ -107,17 +107,20 @@ def _output_shapes(graph: Any, inputs: tuple[InputSpec, ...], names: list[str]) 
         seen = list(zip(*(trial[number] for trial in seen_in), strict=True)) if complete else []
         shapes.append(
             tuple(
-                size if size is not None else _axis_name(index, seen, sizes_of, f"{name}_axis{index}")
+                size if size is not None else _axis(index, seen, sizes_of, f"{name}_axis{index}")
                 for index, size in enumerate(tensor.shape)
             )
         )
     return shapes
 
 
-def _axis_name(index: int, seen: list[tuple[Any, ...]], sizes_of: dict[tuple[int, ...], str], own: str) -> str:
+def _axis(index: int, seen: list[tuple[Any, ...]], sizes_of: dict[tuple[Any, ...], str], own: str) -> int | str:
+    """The size of an axis that is the same in both trials, else the name of the input axis that it follows."""
     if not seen:  # no trial could be made: the first axis of a Keras output is the batch
         return BATCH if index == 0 else own
-    return sizes_of.get(seen[index], own)
+    sizes = set(seen[index])
+    is_static = len(sizes) == 1 and None not in sizes
+    return int(sizes.pop()) if is_static else sizes_of.get(seen[index], own)
 
 
 def _trial(graph: Any, inputs: tuple[InputSpec, ...], sizes: dict[str, int]) -> list[tuple[int | None, ...]] | None:
