@@ -29,6 +29,9 @@ app = typer.Typer(
 _console = Console(highlight=False)
 _errors = Console(stderr=True, highlight=False)
 
+_INTERRUPTED = 130  # what typer makes of Ctrl-C: the shell's convention, which is not ours
+_WHEN_INTERRUPTED = "interrupted; nothing that was there before is changed"
+
 _REFERENCE = "A registered name (`shared-layers list`), package.module:function, file.py:function or a .keras file."
 ReferenceArgument = Annotated[str, typer.Argument(metavar="MODEL", help=_REFERENCE)]
 ReferencesArgument = Annotated[list[str], typer.Argument(metavar="MODEL...", help=_REFERENCE)]
@@ -210,13 +213,15 @@ def _status(run: Callable[[], Any], wants_traceback: bool) -> int:
     except TyperException as error:
         return _fail(f"{_usage(error)} (see shared-layers --help)", 2, wants_traceback)
     except (KeyboardInterrupt, typer.Abort):
-        return _fail("interrupted; nothing that was there before is changed", 2, wants_traceback)
+        return _fail(_WHEN_INTERRUPTED, 2, wants_traceback)
     except BrokenPipeError:
         return 0
     except Exception as error:  # noqa: BLE001 - the last line of defence: one line, not a traceback
         message = " ".join(str(error).split())[:400]
         hint = "" if wants_traceback else " (--debug shows where)"
         return _fail(f"unexpected {type(error).__name__}: {message}{hint}", 2, wants_traceback)
+    if outcome == _INTERRUPTED:
+        return _fail(_WHEN_INTERRUPTED, 2, wants_traceback)
     return outcome if isinstance(outcome, int) else 0
 
 

@@ -27,6 +27,7 @@ def load_tensorflow() -> None:
         import tensorflow
 
         tensorflow.constant(0)
+    tensorflow.get_logger().setLevel("ERROR")
 
 
 @contextlib.contextmanager

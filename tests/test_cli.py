@@ -1,0 +1,200 @@
+"""The command line: what it prints, and its exit status, for good and for bad input."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import keras
+import pytest
+
+from pipeline import cli
+from pipeline.records import Description, Manifest, Verdict
+
+OWN_MODEL = """
+import keras
+from keras import layers
+
+
+def build():
+    x = keras.Input((4,), name="x")
+    dense = layers.Dense(4, activation="tanh", name="shared")
+    return keras.Model(x, dense(dense(x)), name="own")
+
+
+def plain():
+    x = keras.Input((4,), name="x")
+    return keras.Model(x, layers.Dense(2)(x))
+
+
+def raises():
+    raise RuntimeError("no such file: data.csv")
+
+
+def number():
+    return 3
+"""
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch) -> Path:
+    """An empty working folder with one module of the user's own."""
+    (tmp_path / "own.py").write_text(OWN_MODEL)
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def run(capsys, *arguments: str) -> tuple[int, str, str]:
+    """Exit status, stdout and stderr of a command."""
+    with pytest.raises(SystemExit) as stop:
+        cli.main(arguments)
+    out, err = capsys.readouterr()
+    return int(stop.value.code or 0), out, err
+
+
+def test_help_answers_before_tensorflow_could_load() -> None:
+    """In under half a second, the best of five."""
+    times = []
+    for _ in range(5):
+        start = time.perf_counter()
+        done = subprocess.run([sys.executable, "-m", "pipeline", "--help"], capture_output=True, text=True, check=True)
+        times.append(time.perf_counter() - start)
+    assert "Exit status: 0 all held; 1 a check failed; 2" in done.stdout
+    assert min(times) < 0.5
+
+
+def test_list_shows_the_registered_models(capsys) -> None:
+    """A line each, or JSON."""
+    assert run(capsys, "list")[:2] == (0, "two_branch\nsiamese\nseq2seq\n")
+    assert json.loads(run(capsys, "list", "--json")[1]) == ["two_branch", "siamese", "seq2seq"]
+
+
+def test_describe_prints_sharing_as_text_json_and_mermaid(capsys, folder) -> None:
+    """The same facts three times."""
+    status, out, _ = run(capsys, "describe", "own.py:build")
+    assert status == 0
+    assert "shared/call_2" in out
+    described = Description.model_validate_json(run(capsys, "describe", "own.py:build", "--json")[1])
+    assert described.shared_layers[0].call_sites == ("shared/call_1", "shared/call_2")
+    assert described.parameters.stored == 20
+    assert described.parameters.unshared == 40
+    mermaid = run(capsys, "describe", "own.py:build", "--mermaid")[1]
+    assert mermaid.startswith("flowchart TD")
+    assert mermaid.count(":::shared") == 2
+
+
+def test_an_own_model_is_exported_verified_and_audited(capsys, folder) -> None:
+    """Through its reference, into a folder of its name."""
+    status, out, _ = run(capsys, "export", "own.py:build", "--formats", "onnx")
+    assert (status, out) == (0, "exported own (shared) to exported/own\n")
+    manifest = Manifest.model_validate_json((folder / "exported/own/manifest.json").read_text())
+    assert manifest.parameters.stored == 20
+    status, out, _ = run(capsys, "verify", "exported/own", "--json")
+    assert status == 0
+    assert Verdict.model_validate_json(out).passed
+    status, out, _ = run(capsys, "audit", "exported/own/model.onnx")
+    assert status == 0
+    assert "shared/kernel" in out
+
+
+def test_a_model_without_sharing_is_a_warning(capsys, folder) -> None:
+    """Everything still works."""
+    status, _, err = run(capsys, "export", "own.py:plain", "--formats", "onnx")
+    assert status == 0
+    assert "has no shared layer" in err
+    assert (folder / "exported/plain/model.onnx").is_file()
+
+
+def test_a_flipped_byte_fails_verification_and_is_not_mended(capsys, folder) -> None:
+    """Exit 1, and the file stays as it is."""
+    run(capsys, "export", "own.py:build", "--formats", "onnx")
+    path = folder / "exported/own/model.onnx"
+    flipped = bytearray(path.read_bytes())
+    flipped[len(flipped) // 2] ^= 1
+    path.write_bytes(flipped)
+    status, out, _ = run(capsys, "verify", "exported/own")
+    assert status == 1
+    assert "FAIL" in out
+    assert path.read_bytes() == flipped
+
+
+def test_export_goes_on_past_one_that_fails(capsys, folder) -> None:
+    """The others are published; the status is the worst."""
+    status, out, err = run(capsys, "export", "own.py:raises", "own.py:build", "--formats", "onnx")
+    assert status == 2
+    assert "own.py:raises: " in err
+    assert "exported own (shared)" in out
+
+
+BAD = {
+    "unknown model": (["describe", "siamse"], "did you mean 'siamese'?"),
+    "unknown command": (["exprot"], "No such command 'exprot'"),
+    "no such file": (["describe", "nowhere.py:build"], "nowhere.py"),
+    "no such function": (["describe", "own.py:bild"], "did you mean 'build'?"),
+    "a builder that raises": (["describe", "own.py:raises"], "RuntimeError: no such file: data.csv"),
+    "not a model": (["describe", "own.py:number"], "a keras.Model or a pipeline.Task is needed"),
+    "a corrupt .keras file": (["describe", "corrupt.keras"], "corrupt.keras"),
+    "an opset that can't be": (["export", "own.py:build", "--opset", "99"], "opset 99 can't be written"),
+    "an unknown format": (["export", "own.py:build", "--formats", "onx"], "unknown format onx"),
+    "an unknown variant": (["export", "own.py:build", "--variant", "twin"], "unknown variant 'twin'"),
+    "not trained yet": (["export", "siamese"], "run `shared-layers train siamese` first"),
+    "no bundle": (["verify", "nowhere"], "nowhere is not a folder"),
+    "a folder that is no bundle": (["verify", "theirs"], "is not a bundle"),
+    "an output that is not ours": (["export", "own.py:build", "--output", "taken"], "not a bundle"),
+    "an audit of nothing": (["audit", "nothing.onnx"], "nothing.onnx"),
+    "an audit of no ONNX": (["audit", "own.py"], "own.py"),
+    "a device that can't be": (["bench", "--device", "tpu"], "unknown device 'tpu'"),
+    "no model to train": (["train", "own.py:build"], "can't be trained"),
+}
+
+
+@pytest.mark.parametrize("case", sorted(BAD))
+def test_bad_input_is_one_line_and_exit_status_two(capsys, folder, case: str) -> None:
+    """It says what is wrong; no traceback; nothing is written."""
+    (folder / "corrupt.keras").write_bytes(b"PK not really")
+    (folder / "theirs").mkdir()
+    (folder / "taken" / "own").mkdir(parents=True)
+    (folder / "taken" / "own" / "thesis.txt").write_text("years of work")
+    before = sorted(folder.rglob("*"))
+    arguments, message = BAD[case]
+    status, _, err = run(capsys, *arguments)
+    assert status == 2
+    assert message in err
+    assert len(err.strip().splitlines()) == 1
+    assert err.startswith("error: ")
+    assert [path for path in sorted(folder.rglob("*")) if "__pycache__" not in path.parts] == before
+
+
+def test_debug_adds_the_traceback(capsys, folder) -> None:
+    """Before the line."""
+    status, _, err = run(capsys, "describe", "own.py:raises", "--debug")
+    assert status == 2
+    assert "Traceback" in err
+
+
+def test_an_unsafe_lambda_in_a_keras_file_is_refused(capsys, folder) -> None:
+    """Keras does not load it, and neither do we."""
+    x = keras.Input((3,), name="x")
+    keras.Model(x, keras.layers.Lambda(lambda t: t * 2)(x)).save(folder / "lambda.keras")
+    status, _, err = run(capsys, "describe", "lambda.keras")
+    assert status == 2
+    assert "lambda" in err.lower()
+
+
+def test_ctrl_c_is_one_line_and_loses_nothing(folder) -> None:
+    """SIGINT while TensorFlow works."""
+    command = [sys.executable, "-m", "pipeline", "export", "own.py:build"]
+    with subprocess.Popen(
+        command, stderr=subprocess.PIPE, text=True, env={**os.environ, "PYTHONPATH": str(Path(cli.__file__).parents[1])}
+    ) as process:
+        time.sleep(4.0)
+        process.send_signal(signal.SIGINT)
+        _, err = process.communicate()
+    assert process.returncode == 2
+    assert err.strip().splitlines()[-1] == "error: interrupted; nothing that was there before is changed"
+    assert not (folder / "exported").exists() or not list((folder / "exported").iterdir())

@@ -1,0 +1,184 @@
+"""The line as a whole: export, publish, verify."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+import time
+from pathlib import Path
+
+import keras
+import numpy as np
+import onnx
+import pytest
+from keras import layers
+from onnx import numpy_helper
+
+import pipeline
+from pipeline.errors import BadInput, CheckFailed
+from pipeline.models.task import Arrays
+from tests.zoo import ZOO
+
+pytestmark = pytest.mark.filterwarnings("ignore::UserWarning")
+
+ONNX_ONLY = pipeline.ExportOptions(formats=("onnx",))
+
+
+def constant_metric(value: float):
+    """A metric that always says `value`."""
+
+    def accuracy(predict, held_out) -> float:
+        return value
+
+    return accuracy
+
+
+def two_view_task(value: float, threshold: float | None) -> pipeline.Task:
+    """A task on the zoo's two views, with held-out data and a metric that is settled."""
+    held_out = Arrays({"a": np.ones((5, 4), "float32"), "b": np.ones((5, 7), "float32")})
+    return pipeline.Task(
+        build=ZOO["dense_on_two_views"],
+        data=lambda: (held_out, held_out),
+        metric=constant_metric(value),
+        threshold=threshold,
+    )
+
+
+@pytest.fixture(scope="module")
+def model() -> keras.Model:
+    """One model: Keras counts the names of unnamed layers up, so a second build has other output names."""
+    return ZOO["dense_on_two_views"]()
+
+
+@pytest.fixture(scope="module")
+def bundle(model, tmp_path_factory) -> Path:
+    """One bundle with every artifact."""
+    folder = tmp_path_factory.mktemp("bundles") / "views"
+    pipeline.export_bundle(model, folder, name="views", task=two_view_task(0.9, 0.8))
+    return folder
+
+
+def test_a_bundle_holds_every_artifact(bundle) -> None:
+    """And nothing else."""
+    names = {path.name for path in bundle.iterdir()}
+    assert names == {"manifest.json", "model.onnx", "saved_model", "model.keras", "samples.npz", "README.md"}
+
+
+def test_a_bundle_verifies_and_runs(model, bundle) -> None:
+    """In a fresh process each; and answers as Keras does."""
+    verdict = pipeline.verify_bundle(bundle)
+    assert verdict.passed, str(verdict)
+    feed = {"a": np.ones((2, 4), "float32"), "b": np.zeros((2, 7), "float32")}
+    (answer,) = pipeline.load_bundle(bundle).run(feed).values()
+    np.testing.assert_allclose(answer, model(list(feed.values())), rtol=1e-5)
+
+
+def test_the_manifest_records_the_tasks_metric_and_real_samples(bundle) -> None:
+    """What the task brings is part of the bundle."""
+    manifest = pipeline.load_bundle(bundle).manifest
+    assert manifest.metric is not None
+    assert (manifest.metric.name, manifest.metric.value, manifest.metric.threshold) == ("accuracy", 0.9, 0.8)
+    assert any(case.source == "real" for case in manifest.truth.cases)
+    assert "accuracy" in (bundle / "README.md").read_text()
+
+
+def test_a_model_of_other_weights_does_not_pass_against_the_bundle(model, bundle) -> None:
+    """`verify_bundle(directory, model)` asks the model what it says now."""
+    assert pipeline.verify_bundle(bundle, model).passed
+    before = model.get_weights()
+    model.weights[0].assign(model.weights[0] * 1.1)
+    verdict = pipeline.verify_bundle(bundle, model)
+    model.set_weights(before)
+    assert not verdict.passed
+
+
+def test_any_onnx_file_is_judged_against_any_model(model, bundle, tmp_path) -> None:
+    """A weight changed by one per cent is seen; so is a file that is no ONNX."""
+    assert pipeline.verify_onnx(bundle / "model.onnx", model).passed
+    proto = onnx.load(bundle / "model.onnx")
+    largest = max(proto.graph.initializer, key=lambda tensor: len(tensor.raw_data))
+    largest.CopyFrom(numpy_helper.from_array(numpy_helper.to_array(largest) * np.float32(1.01), largest.name))
+    onnx.save(proto, tmp_path / "changed.onnx")
+    assert not pipeline.verify_onnx(tmp_path / "changed.onnx", model).passed
+    (tmp_path / "no.onnx").write_text("no")
+    assert not pipeline.verify_onnx(tmp_path / "no.onnx", model).passed
+
+
+def test_a_model_below_its_bar_is_not_published(tmp_path) -> None:
+    """The message has the figure and the bar."""
+    with pytest.raises(CheckFailed, match=r"accuracy of 0\.7000 is below the bar of 0\.8"):
+        pipeline.export_bundle(
+            ZOO["dense_on_two_views"](), tmp_path / "views", task=two_view_task(0.7, 0.8), options=ONNX_ONLY
+        )
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_model_that_can_not_be_converted_leaves_the_previous_bundle(tmp_path) -> None:
+    """Nothing half-written in its place."""
+    pipeline.export_bundle(ZOO["plain_sequential"](), tmp_path / "m", options=ONNX_ONLY)
+    before = (tmp_path / "m" / "manifest.json").read_bytes()
+    x = keras.Input((4,), name="x")
+    hard = keras.Model(x, keras.ops.svd(layers.Reshape((2, 2))(x), compute_uv=False))
+    with pytest.raises(BadInput, match="tf2onnx can't convert the model"):
+        pipeline.export_bundle(hard, tmp_path / "m", options=ONNX_ONLY)
+    assert (tmp_path / "m" / "manifest.json").read_bytes() == before
+    assert [path.name for path in tmp_path.iterdir()] == ["m"]
+
+
+def test_formats_leave_the_other_artifacts_out_and_say_so(tmp_path) -> None:
+    """The manifest names each with the reason."""
+    bundle = pipeline.export_bundle(ZOO["plain_sequential"](), tmp_path / "m", options=ONNX_ONLY)
+    assert set(bundle.manifest.left_out) == {"saved_model", "model.keras"}
+    assert not (tmp_path / "m" / "saved_model").exists()
+    assert bundle.run({spec.name: np.ones((1, 5), "float32") for spec in bundle.inputs})
+
+
+def test_a_custom_layer_that_does_not_serialise_still_exports(tmp_path) -> None:
+    """Only `model.keras` is left out, with the reason."""
+
+    class Scale(layers.Layer):
+        def __init__(self, by: list) -> None:
+            super().__init__()
+            self.by = by[0]
+
+        def call(self, x):
+            return x * self.by
+
+    x = keras.Input((3,), name="x")
+    dense = layers.Dense(3)
+    bundle = pipeline.export_bundle(keras.Model(x, Scale([object, 2.0][1:])(dense(dense(x)))), tmp_path / "m")
+    assert "model.keras" in bundle.manifest.left_out
+    assert pipeline.verify_bundle(tmp_path / "m").passed
+
+
+@pytest.mark.parametrize("moment_s", [3.5, 5.0])
+def test_a_killed_export_leaves_the_old_bundle_or_the_new_one(tmp_path, moment_s: float) -> None:
+    """SIGKILL at some moment; afterwards the bundle is whole and verifies."""
+    target = tmp_path / "m"
+    pipeline.export_bundle(ZOO["plain_sequential"](), target, options=ONNX_ONLY)
+    code = f"""
+        from pipeline.quiet import load_tensorflow
+        load_tensorflow()
+        import pipeline
+        from tests.zoo import ZOO
+        for _ in range(9):
+            pipeline.export_bundle(ZOO["dense_on_two_views"](), {str(target)!r},
+                                   options=pipeline.ExportOptions(formats=("onnx",)))
+    """
+    with subprocess.Popen([sys.executable, "-c", textwrap.dedent(code)], start_new_session=True) as process:
+        time.sleep(moment_s)
+        os.killpg(process.pid, signal.SIGKILL)
+    assert pipeline.verify_bundle(target).passed
+    pipeline.export_bundle(ZOO["plain_sequential"](), target, options=ONNX_ONLY)
+    assert [path.name for path in tmp_path.iterdir()] == ["m"]
+
+
+def test_variants_are_built_from_a_reference() -> None:
+    """The twin stores what the description says."""
+    assert pipeline.build("seq2seq").count_params() == 23_060
+    assert pipeline.build("seq2seq", variant="unshared").count_params() == 44_820
+    with pytest.raises(BadInput, match="batched variant is not available yet"):
+        pipeline.build("seq2seq", variant="batched")

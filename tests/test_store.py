@@ -1,0 +1,153 @@
+"""Publishing whole or not at all."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+from pathlib import Path
+
+import pytest
+
+from pipeline.errors import BadInput
+from pipeline.records import FileDigest, Tolerance
+from pipeline.store import digest, digests, publishing, read_record, write_record
+
+MARKER = "manifest.json"
+
+
+def publish(target: Path, text: str) -> None:
+    """A folder with a marker and one file."""
+    with publishing(target, MARKER) as scratch:
+        (scratch / "file").write_text(text)
+        (scratch / MARKER).write_text("{}")
+
+
+def test_a_folder_is_published_and_replaced(tmp_path) -> None:
+    """The second takes the place of the first, and nothing is left beside it."""
+    for text in ("first", "second"):
+        publish(tmp_path / "bundle", text)
+        assert (tmp_path / "bundle" / "file").read_text() == text
+    assert [path.name for path in tmp_path.iterdir()] == ["bundle"]
+
+
+def test_an_error_leaves_the_previous_folder_whole(tmp_path) -> None:
+    """And no scratch."""
+    publish(tmp_path / "bundle", "first")
+    with pytest.raises(ZeroDivisionError), publishing(tmp_path / "bundle", MARKER) as scratch:
+        (scratch / "file").write_text(str(1 / 0))
+    assert (tmp_path / "bundle" / "file").read_text() == "first"
+    assert [path.name for path in tmp_path.iterdir()] == ["bundle"]
+
+
+def test_a_kill_leaves_the_previous_folder_whole_and_the_next_run_cleans_up(tmp_path) -> None:
+    """SIGKILL in the middle of filling."""
+    target = tmp_path / "bundle"
+    publish(target, "first")
+    code = f"""
+        import time
+        from pathlib import Path
+        from pipeline.store import publishing
+        with publishing(Path({str(target)!r}), {MARKER!r}) as scratch:
+            (scratch / "file").write_text("half")
+            print("filling", flush=True)
+            time.sleep(60)
+    """
+    with subprocess.Popen([sys.executable, "-c", textwrap.dedent(code)], stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        process.stdout.readline()
+        process.send_signal(signal.SIGKILL)
+    assert (target / "file").read_text() == "first"
+    assert (tmp_path / ".bundle.part").is_dir()
+    publish(target, "second")
+    assert (target / "file").read_text() == "second"
+    assert [path.name for path in tmp_path.iterdir()] == ["bundle"]
+
+
+def test_a_second_publisher_of_one_folder_is_refused(tmp_path) -> None:
+    """While the first still fills."""
+    with publishing(tmp_path / "bundle", MARKER) as scratch:
+        (scratch / MARKER).write_text("{}")
+        with pytest.raises(BadInput, match="another export to"), publishing(tmp_path / "bundle", MARKER):
+            pass
+    assert (tmp_path / "bundle" / MARKER).exists()
+
+
+def test_what_is_not_ours_is_never_replaced(tmp_path) -> None:
+    """A folder with somebody's files, a file, a link."""
+    (tmp_path / "theirs").mkdir()
+    (tmp_path / "theirs" / "thesis.txt").write_text("years of work")
+    (tmp_path / "file").write_text("x")
+    publish(tmp_path / "bundle", "first")
+    (tmp_path / "link").symlink_to(tmp_path / "bundle")
+    expected = {"theirs": "not a bundle", "file": "is a file", "link": "is a link"}
+    for name, message in expected.items():
+        with pytest.raises(BadInput, match=message):
+            publish(tmp_path / name, "second")
+    assert (tmp_path / "theirs" / "thesis.txt").read_text() == "years of work"
+    assert (tmp_path / "bundle" / "file").read_text() == "first"
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="mounts a file system")
+def test_a_full_disk_is_one_line_and_loses_nothing(tmp_path) -> None:
+    """A real file system of 64 kB."""
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", disk], capture_output=True)
+    if mounted.returncode != 0:
+        pytest.skip("mounting is not allowed here")
+    try:
+        publish(disk / "bundle", "first")
+        with pytest.raises(BadInput, match="No space left on device; free some space"):
+            publish(disk / "bundle", "x" * 200_000)
+        assert (disk / "bundle" / "file").read_text() == "first"
+        assert [path.name for path in disk.iterdir()] == ["bundle"]
+    finally:
+        subprocess.run(["umount", disk], check=True)
+
+
+def test_a_folder_that_can_not_be_made_is_one_line(tmp_path) -> None:
+    """A file stands where a folder is wanted."""
+    (tmp_path / "file").write_text("x")
+    with pytest.raises(BadInput, match="can't write to"):
+        publish(tmp_path / "file" / "bundle", "first")
+
+
+def test_a_record_comes_back_as_it_was(tmp_path) -> None:
+    """Through its JSON."""
+    record = Tolerance(rule="stated", absolute=1e-6, relative=1e-4)
+    write_record(tmp_path / "deep" / "record.json", record)
+    assert read_record(tmp_path / "deep" / "record.json", Tolerance) == record
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("{", "is not a Tolerance this version reads"),
+        ('{"rule": "stated", "absolute": 1, "relative": 1, "more": 2}', "more: Extra inputs are not permitted"),
+        ('{"rule": "stated", "absolute": "x", "relative": 1}', "absolute"),
+    ],
+)
+def test_a_record_that_is_not_known_is_refused(tmp_path, text: str, message: str) -> None:
+    """With the field that is wrong."""
+    (tmp_path / "record.json").write_text(text)
+    with pytest.raises(BadInput, match=message):
+        read_record(tmp_path / "record.json", Tolerance)
+
+
+def test_a_missing_record_means_that_its_stage_has_not_finished(tmp_path) -> None:
+    """And the message says so."""
+    with pytest.raises(BadInput, match="the stage that writes it has not finished"):
+        read_record(tmp_path / "record.json", Tolerance)
+
+
+def test_digests_are_those_of_sha256(tmp_path) -> None:
+    """By path, sorted, folders gone into."""
+    (tmp_path / "b").mkdir()
+    (tmp_path / "b" / "c").write_bytes(b"")
+    (tmp_path / "a").write_bytes(b"abc")
+    empty = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
+    assert list(digests(tmp_path)) == ["a", "b/c"]
+    assert digest(tmp_path / "b" / "c") == FileDigest(sha256=empty, size=0)
