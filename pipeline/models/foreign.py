@@ -1,0 +1,40 @@
+"""Calling code that is not ours: what it raises becomes one line."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, redirect_stdout
+
+from pipeline.errors import BadInput, PipelineError
+
+_MESSAGE_CHARACTERS = 400
+
+
+@contextmanager
+def calling_foreign(what: str, advice: str = "") -> Iterator[None]:
+    """Run a block that calls a user's code, or a loader on a user's file.
+
+    What the code prints goes to stderr: a builder that calls `model.summary()` must not spoil our `--json`.
+
+    Args:
+        what: names the code in the message, as in `builder of model.py`.
+        advice: what the user can do, appended to the message.
+
+    Raises:
+        BadInput: with the type and the message of whatever the block raised; our own errors pass as they are.
+    """
+    try:
+        with redirect_stdout(sys.stderr):
+            yield
+    except PipelineError:
+        raise
+    except (Exception, SystemExit) as error:
+        hint = f"; {advice}" if advice else ""
+        raise BadInput(f"{what} raised {type(error).__name__}: {one_line(error)}{hint}") from error
+
+
+def one_line(error: BaseException) -> str:
+    """The message of an exception, without line breaks, cut where it gets long."""
+    text = " ".join(str(error).split()) or "no message"
+    return text if len(text) <= _MESSAGE_CHARACTERS else text[:_MESSAGE_CHARACTERS].rstrip() + "…"

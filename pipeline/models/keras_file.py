@@ -1,0 +1,49 @@
+"""Loading a `.keras` file in Keras' safe mode, with advice where it can't be."""
+
+from __future__ import annotations
+
+import zipfile
+from pathlib import Path
+
+import keras
+
+from pipeline.errors import BadInput
+from pipeline.models.foreign import calling_foreign
+
+# What Keras says (3.12 to 3.15), and what to do about it.
+_ADVICE = (
+    (
+        "lambda",
+        "it needs an unsafe Python lambda: use operations of keras.ops instead of the Lambda and save it again",
+    ),
+    ("Could not locate", "it needs a custom layer or function: name the module that registers it by --import MODULE"),
+    (
+        "but received 0 variables",
+        "Keras can't reload its own file where submodels share a layer: give the builder's file.py:function instead",
+    ),
+)
+
+
+def load_keras_file(path: Path) -> keras.Model:
+    """The model in a `.keras` file, not compiled.
+
+    Raises:
+        BadInput: if the file is missing or corrupt, needs an unsafe lambda, or a custom layer that nothing registered.
+    """
+    if not path.is_file():
+        raise BadInput(f"{path} doesn't exist or is not a file: give a .keras file written by model.save")
+    if not zipfile.is_zipfile(path):
+        raise BadInput(f"{path} is not a .keras file (no zip archive, or cut short): save the model again")
+    with calling_foreign(f"loading {path}", "save the model again"):
+        try:
+            model: keras.Model = keras.models.load_model(path, compile=False)
+        except (ValueError, TypeError) as error:
+            raise _advised(path, error) from error
+    return model
+
+
+def _advised(path: Path, error: Exception) -> Exception:
+    for sign, advice in _ADVICE:
+        if sign in str(error):
+            return BadInput(f"{path} can't be loaded: {advice}")
+    return error
