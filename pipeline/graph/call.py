@@ -8,6 +8,7 @@ from typing import Any
 import keras
 from keras import tree
 
+from pipeline.graph.flatten import unused_name
 from pipeline.graph.read import required_graph
 from pipeline.records import Signature
 
@@ -21,6 +22,38 @@ def input_names(model: keras.Model) -> tuple[str, ...]:
         BadInput: if the model has no graph, and so no named inputs.
     """
     return tuple(str(tensor._keras_history.operation.name) for tensor in required_graph(model).inputs)
+
+
+def output_names(model: keras.Model) -> tuple[str, ...]:
+    """The names of the outputs, in the order of `model.outputs`.
+
+    Dict keys joined with `/` where outputs are a dict, else the name of the output's layer in the model as the user
+    wrote it; `_1` at a second of that name, `_out` where an input has it.
+
+    Raises:
+        BadInput: if the model has no graph, and so no named outputs.
+    """
+    inputs = set(input_names(model))
+    names: list[str] = []
+    for own in _own_output_names(model):
+        names.append(unused_name(f"{own}_out" if own in inputs else own, {*names, *inputs}))
+    return tuple(names)
+
+
+def renamed_outputs(model: keras.Model) -> dict[str, str]:
+    """The outputs that would bear an input's name, and the name that each got instead."""
+    inputs = set(input_names(model))
+    pairs = zip(_own_output_names(model), output_names(model), strict=True)
+    return {own: name for own, name in pairs if own in inputs}
+
+
+def _own_output_names(model: keras.Model) -> list[str]:
+    graph = required_graph(model)
+    paths = [path for path, _ in tree.flatten_with_path(graph._outputs_struct)]
+    return [
+        "/".join(map(str, path)) if any(isinstance(part, str) for part in path) else str(layer)
+        for path, layer in zip(paths, graph.output_names, strict=True)
+    ]
 
 
 def named_call(model: keras.Model, signature: Signature) -> NamedCall:

@@ -8,7 +8,7 @@ from typing import Any
 import keras
 from keras import tree
 
-from pipeline.graph.flatten import unused_name
+from pipeline.graph.call import output_names, renamed_outputs
 from pipeline.graph.read import INPUTS, CallGraph, TensorRef, read, required_graph
 from pipeline.records import InputSpec, Shape, Signature, TensorSpec
 
@@ -60,13 +60,13 @@ def read_signature(model: keras.Model) -> Signature:
         )
         for index, tensor in enumerate(graph.inputs)
     )
-    names, renamed = _output_names(graph, {spec.name for spec in inputs})
+    names = output_names(model)
     shapes = _output_shapes(graph, inputs, names)
     outputs = tuple(
         TensorSpec(name=name, shape=shape, dtype=tensor.dtype)
         for name, shape, tensor in zip(names, shapes, graph.outputs, strict=True)
     )
-    return Signature(inputs=inputs, outputs=outputs, renamed=renamed)
+    return Signature(inputs=inputs, outputs=outputs, renamed=renamed_outputs(model))
 
 
 def _input_shape(tensor: Any) -> Shape:
@@ -79,22 +79,7 @@ def _input_shape(tensor: Any) -> Shape:
     )
 
 
-def _output_names(graph: Any, input_names: set[str]) -> tuple[list[str], dict[str, str]]:
-    names: list[str] = []
-    renamed: dict[str, str] = {}
-    paths = [path for path, _ in tree.flatten_with_path(graph._outputs_struct)]
-    for path, tensor in zip(paths, graph.outputs, strict=True):
-        keys = [str(part) for part in path] if any(isinstance(part, str) for part in path) else []
-        own = "/".join(keys) or str(tensor._keras_history.operation.name)
-        wanted = f"{own}_out" if own in input_names else own
-        name = unused_name(wanted, {*names, *input_names})
-        if wanted != own:
-            renamed[own] = name
-        names.append(name)
-    return names, renamed
-
-
-def _output_shapes(graph: Any, inputs: tuple[InputSpec, ...], names: list[str]) -> list[Shape]:
+def _output_shapes(graph: Any, inputs: tuple[InputSpec, ...], names: tuple[str, ...]) -> list[Shape]:
     """The outputs' shapes, each free axis named after the input axis that it is as long as in two trials."""
     free = [axis for spec in inputs for axis in spec.shape if isinstance(axis, str)]
     axes = list(dict.fromkeys([BATCH, *free]))

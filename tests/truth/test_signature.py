@@ -39,6 +39,13 @@ def test_an_output_that_would_bear_an_inputs_name_gets_out() -> None:
     assert signature.renamed == {"state": "state_out"}
 
 
+def test_nested_keys_are_joined() -> None:
+    """And what is in a list below a key is counted."""
+    x = keras.Input((3,), name="x")
+    heads = {"b": layers.Dense(1)(x), "a": {"c": layers.Dense(1)(x)}, "n": [layers.Dense(1)(x), layers.Dense(1)(x)]}
+    assert names(read_signature(keras.Model(x, heads)).outputs) == ["a/c", "b", "n/0", "n/1"]
+
+
 def test_twelve_outputs_keep_their_order() -> None:
     """A list stays a list, past ten too."""
     i = keras.Input((3,))

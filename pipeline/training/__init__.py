@@ -1,0 +1,1 @@
+"""Fitting a task's variants, and the weights and figures that this leaves."""
