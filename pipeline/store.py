@@ -142,7 +142,7 @@ def _lock_or_refuse(lock: int, target: Path) -> None:
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
-        raise BadInput(f"another export to {target} is running: wait for it, or choose another folder") from None
+        raise BadInput(f"another process is writing {target}: wait for it, or choose another folder") from None
 
 
 def _remove_if_ours(scratch: Path, lock: int) -> None:

@@ -70,7 +70,7 @@ def test_a_second_publisher_of_one_folder_is_refused(tmp_path) -> None:
     """While the first still fills."""
     with publishing(tmp_path / "bundle", MARKER) as scratch:
         (scratch / MARKER).write_text("{}")
-        with pytest.raises(BadInput, match="another export to"), publishing(tmp_path / "bundle", MARKER):
+        with pytest.raises(BadInput, match="another process is writing"), publishing(tmp_path / "bundle", MARKER):
             pass
     assert (tmp_path / "bundle" / MARKER).exists()
 
