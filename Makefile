@@ -31,6 +31,9 @@ TRAINING := $(wildcard pipeline/training/*.py) pipeline/models/task.py
 EXPORT := $(wildcard pipeline/export/*.py pipeline/export/operations/*.py pipeline/truth/*.py pipeline/verify/*.py)
 BENCH := $(wildcard pipeline/bench/*.py pipeline/measure/*.py benchmarks/*.py) pipeline/training/step_tensorflow.py
 
+comma := ,
+space := $(subst ,, )
+
 bundle = $(if $(filter shared,$2),exported/$1,build/$1/$2/bundle)
 train_stamp = $(STAMPS)/train/$1.$2
 export_stamp = $(STAMPS)/export/$1.$2.opset$(OPSET)
@@ -56,7 +59,7 @@ $(INSTALLED): requirements/main.lock pyproject.toml
 	  { echo "error: Python 3.11 to 3.13 is needed, $(PYTHON) is $$($(PYTHON) -V 2>&1): make PYTHON=python3.11"; exit 2; }
 	@echo "== making $(VENV) (TensorFlow is large: some minutes)"
 	@test -x $(VENV)/bin/python || $(PYTHON) -m venv $(VENV)
-	@$(VENV)/bin/python -m pip install --disable-pip-version-check --quiet --progress-bar on \
+	@$(VENV)/bin/python -m pip install --disable-pip-version-check --progress-bar on \
 	  --require-hashes --requirement requirements/main.lock
 	@$(VENV)/bin/python -m pip install --disable-pip-version-check --quiet --no-deps --no-build-isolation --editable .
 	@touch $@
@@ -64,7 +67,7 @@ $(INSTALLED): requirements/main.lock pyproject.toml
 $(GPU_INSTALLED): requirements/gpu.lock pyproject.toml
 	@echo "== making $(GPU_VENV) (TensorFlow with CUDA: several GB)"
 	@test -x $(GPU_VENV)/bin/python || $(PYTHON) -m venv $(GPU_VENV)
-	@$(GPU_VENV)/bin/python -m pip install --disable-pip-version-check --quiet --progress-bar on \
+	@$(GPU_VENV)/bin/python -m pip install --disable-pip-version-check --progress-bar on \
 	  --require-hashes --requirement requirements/gpu.lock
 	@$(GPU_VENV)/bin/python -m pip install --disable-pip-version-check --quiet --no-deps --no-build-isolation --editable .
 	@touch $@
@@ -119,12 +122,10 @@ define bench_rule
 $(call bench_stamp,$1): $(VERIFIED) $(EXPORTED) $(BENCH) $(call unless_there,$(RESULTS)/$(DEVICE)-$1.json) | gpu-if-asked
 	@echo "== benchmarking on $(DEVICE) ($1 form)"
 	@mkdir -p $(RESULTS)
-	@$(BENCH_PYTHON) -m pytest benchmarks --models $(subst $(empty) ,$(comma),$(MODELS)) --device $(DEVICE) \
+	@$(BENCH_PYTHON) -m pytest benchmarks --models $(subst $(space),$(comma),$(MODELS)) --device $(DEVICE) \
 	  $(if $(filter quick,$1),--quick) --benchmark-json=$(RESULTS)/$(DEVICE)-$1.json
 	@mkdir -p $$(@D) && touch $$@
 endef
-empty :=
-comma := ,
 $(foreach f,quick full,$(eval $(call bench_rule,$f)))
 
 .PHONY: gpu-if-asked

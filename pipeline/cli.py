@@ -74,7 +74,8 @@ def describe(
     as_json: JsonOption = False,
 ) -> None:
     """Show which layers are shared, where, and what that saves."""
-    description = stages.describe(_reference(model, weights, imports))
+    with _errors.status(f"reading {model}"):
+        description = stages.describe(_reference(model, weights, imports))
     if mermaid:
         print(description.mermaid)
     else:
@@ -118,7 +119,8 @@ def export(
 
     def one(text: str) -> bool:
         reference = _reference(text, weights, imports, data)
-        manifest, folder = stages.export(reference, _variant(variant), options, output)
+        with _errors.status(f"exporting {text}: truth, artifacts, verdict"):
+            manifest, folder = stages.export(reference, _variant(variant), options, output)
         if as_json:
             _show(manifest, as_json)
         else:
@@ -139,7 +141,8 @@ def verify(
     """Verify bundles as they lie on disk, each runtime in a fresh process."""
 
     def one(text: str) -> bool:
-        verdict = stages.verify(text)
+        with _errors.status(f"verifying {text}, each runtime in a fresh process"):
+            verdict = stages.verify(text)
         if as_json:
             _show(verdict, as_json)
         else:
@@ -164,34 +167,42 @@ def audit(
 
 @app.command()
 def bench(
-    models: Annotated[
-        list[str] | None, typer.Argument(metavar="MODEL...", help="Exported models (default: all).")
-    ] = None,
+    models: Annotated[list[str] | None, typer.Argument(metavar="MODEL...", help="Exported (default: all).")] = None,
     device: Annotated[str, typer.Option("--device", help="cpu or gpu.")] = "cpu",
     quick: Annotated[bool, typer.Option("--quick", help="Fewer processes and rounds.")] = False,
     as_json: JsonOption = False,
 ) -> None:
     """Time shared models against their unshared twins, in pairs, in fresh processes."""
-    measurements = stages.bench(models or list(stages.registered()), _choice(device, "device", "cpu", "gpu"), quick)
+    texts = models or list(stages.registered())
+    measurements = stages.bench(texts, _choice(device, "device", "cpu", "gpu"), quick)
     if as_json:
         _show(measurements, as_json)
     else:
-        stages.print_report(models or list(stages.registered()), _console)
+        _report(texts)
 
 
 @app.command()
 def report(
     models: Annotated[list[str] | None, typer.Argument(metavar="MODEL...", help="Models (default: all).")] = None,
+    svg: Annotated[Path | None, typer.Option("--svg", metavar="FILE", help="Draw it for a page instead.")] = None,
 ) -> None:
     """Print what sharing saves and costs, from the figures on disk."""
-    stages.print_report(models or list(stages.registered()), _console)
+    texts = models or list(stages.registered())
+    if svg is None:
+        _report(texts)
+    else:
+        stages.draw_report(texts, svg)
 
 
 @app.command()
 def doctor(as_json: JsonOption = False) -> None:
     """Show what is installed, which devices there are, and what is known to break."""
-    is_well = stages.doctor(_console, as_json)
-    if not is_well:
+    diagnosis = stages.doctor()
+    if as_json:
+        _show(diagnosis, as_json)
+    else:
+        stages.print_diagnosis(diagnosis, _console)
+    if not diagnosis.is_well:
         raise typer.Exit(1)
 
 
@@ -251,6 +262,11 @@ def _each(texts: Sequence[str], one: Callable[[str], bool]) -> None:
         worst = max(worst, 0 if held else 1)
     if worst:
         raise typer.Exit(worst)
+
+
+def _report(texts: Sequence[str]) -> None:
+    for text in texts:
+        stages.report(text, _console)
 
 
 def _reference(

@@ -166,6 +166,11 @@ class TrainingRecord(Record):
         """Whether the held-out metric reached the task's threshold (a task without one always holds)."""
         return self.threshold is None or (self.value is not None and self.value >= self.threshold)
 
+    def __str__(self) -> str:
+        bar = "" if self.threshold is None else f" (the bar is {self.threshold:g})"
+        judged = f"{self.metric} {self.value:.4f}{bar}" if self.value is not None else "no metric"
+        return f"{self.model}, {self.variant}: {judged}, {self.epochs} epochs, {self.seconds:.0f} s"
+
 
 # --- truth --------------------------------------------------------------------------------------------------------
 

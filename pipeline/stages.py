@@ -5,10 +5,11 @@ Rooms are imported inside the functions, here and nowhere else: the command line
 
 from __future__ import annotations
 
+import io
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from pipeline.errors import BadInput, CheckFailed
 from pipeline.quiet import load_tensorflow
@@ -16,6 +17,7 @@ from pipeline.records import (
     AuditReport,
     Description,
     Manifest,
+    Measurements,
     TaskMetric,
     TrainingRecord,
     Variant,
@@ -31,12 +33,15 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from pipeline.deploy.runtime import Bundle
+    from pipeline.doctor import Diagnosis
     from pipeline.export.options import ExportOptions
     from pipeline.models.reference import Resolved
     from pipeline.models.task import Task
 
 # The distributions whose versions a manifest records.
 _VERSIONS_OF = ("shared-layers", "keras", "tensorflow", "tf2onnx", "onnx", "onnxruntime", "numpy")
+
+_PICTURE_COLUMNS = 116
 
 BUILD = Path("build")
 EXPORTED = Path("exported")
@@ -371,3 +376,73 @@ def print_audit(report: AuditReport, console: Console) -> None:
     from pipeline.audit import render
 
     console.print(render(report))
+
+
+# --- bench --------------------------------------------------------------------------------------------------------
+
+
+def bench(texts: Sequence[str], device: Literal["cpu", "gpu"], is_quick: bool) -> Measurements:
+    """Time exported models against their twins; the figures go to `benchmarks/results/`.
+
+    Raises:
+        BadInput: if a bundle is missing, or the device is.
+        CheckFailed: if a worker process dies.
+    """
+    from pipeline.bench.plan import Compared
+    from pipeline.bench.run import Bench, run
+
+    models = [
+        Compared(name, bundle_folder(name, "shared"), bundle_folder(name, "unshared"), text)
+        for text, name in ((text, bundle_name(text)) for text in texts)
+    ]
+    return run(Bench(models, device, is_quick), RESULTS)
+
+
+def bundle_name(text: str) -> str:
+    """The name of a referenced model's bundle; that of a registered model without loading anything."""
+    return text if text in registered() else resolve(Reference(text)).name
+
+
+def report(text: str, console: Console) -> None:
+    """Print what sharing saves and costs for one model, from the figures on disk."""
+    from pipeline.report.figures import SIDES, Sources, gather
+    from pipeline.report.summary import show
+
+    name = bundle_name(text)
+    sources = Sources(
+        model=name,
+        bundles={side: bundle_folder(name, side) for side in SIDES},
+        training={side: trained_folder(name, side) / "training.json" for side in SIDES},
+        results=RESULTS,
+    )
+    show(gather(sources), console)
+
+
+def draw_report(texts: Sequence[str], path: Path) -> None:
+    """Write the report of some models as a picture of a terminal (SVG)."""
+    from rich.console import Console
+
+    from pipeline.store import refusing_unwritable
+
+    console = Console(record=True, width=_PICTURE_COLUMNS, highlight=False, file=io.StringIO())
+    for text in texts:
+        report(text, console)
+    with refusing_unwritable(path.parent):
+        console.save_svg(str(path), title="make report")
+
+
+# --- doctor -------------------------------------------------------------------------------------------------------
+
+
+def doctor() -> Diagnosis:
+    """What is installed, which devices there are, and what is known to break."""
+    from pipeline.doctor import examine
+
+    return examine()
+
+
+def print_diagnosis(diagnosis: Diagnosis, console: Console) -> None:
+    """Print the findings on one screen."""
+    from pipeline.doctor import render
+
+    console.print(render(diagnosis))

@@ -1,0 +1,72 @@
+"""Defects elsewhere that this project works around: each test fails on the day its defect is gone.
+
+Then the workaround named in its docstring can be dropped.
+"""
+
+from __future__ import annotations
+
+import keras
+import numpy as np
+import onnx
+import onnxruntime
+import pytest
+import tensorflow as tf
+from keras import layers
+from onnx import numpy_helper
+
+from tests.zoo import ZOO
+
+pytestmark = pytest.mark.filterwarnings("ignore::UserWarning")
+
+
+def keras_onnx(model: keras.Model, path) -> onnx.ModelProto:
+    """What `model.export(format="onnx")` writes."""
+    model.export(path, format="onnx", verbose=False)
+    return onnx.load(path)
+
+
+def test_keras_names_an_onnx_output_identity(tmp_path) -> None:
+    """`export/naming.py` gives Keras' names."""
+    model = ZOO["dense_on_two_views"]()
+    model([np.zeros((1, 4), "float32"), np.zeros((1, 7), "float32")])
+    proto = keras_onnx(model, tmp_path / "m.onnx")
+    assert [value.name for value in proto.graph.output] == ["Identity:0"]
+
+
+def test_keras_names_a_saved_models_output_output_0(tmp_path) -> None:
+    """`export/saved_model.py` gives Keras' names."""
+    ZOO["plain_sequential"]().export(tmp_path / "m", verbose=False)
+    loaded = tf.saved_model.load(tmp_path / "m").signatures["serving_default"]
+    assert list(loaded.structured_outputs) == ["output_0"]
+
+
+def test_keras_stores_the_weights_of_a_masked_layer_called_twice_twice(tmp_path) -> None:
+    """One native node and one loop (tensorflow-onnx #1871): `convert(keep_loops=True)` keeps them one."""
+    model = ZOO["masked_encoder_decoder"]()
+    model([np.ones((1, 3), "int32")] * 2)
+    proto = keras_onnx(model, tmp_path / "m.onnx")
+    stored = sum(numpy_helper.to_array(t).size for t in proto.graph.initializer if numpy_helper.to_array(t).size > 4)
+    assert stored > 1.3 * model.count_params()
+
+
+def test_keras_writes_an_onnx_file_with_gelu_that_does_not_load(tmp_path) -> None:
+    """tensorflow-onnx #2347, #2463: `export/operations/erfc.py`."""
+    x = keras.Input((3,), name="x")
+    model = keras.Model(x, layers.Dense(2, activation="gelu")(x))
+    model(np.zeros((1, 3), "float32"))
+    keras_onnx(model, tmp_path / "m.onnx")
+    with pytest.raises(Exception, match="Erfc"):
+        onnxruntime.InferenceSession(tmp_path / "m.onnx")
+
+
+def test_tensorflow_saves_a_keras_model_that_servers_can_not_restore(tmp_path) -> None:
+    """keras #20096, #19274, tensorflow/serving #2250: a plain tf.Module is what `export/saved_model.py` saves."""
+    model = ZOO["plain_sequential"]()
+    tf.saved_model.save(model, str(tmp_path / "m"))
+    with tf.compat.v1.Session(graph=tf.Graph()) as session:
+        loaded = tf.compat.v1.saved_model.load(session, ["serve"], str(tmp_path / "m"))
+        signature = loaded.signature_def["serving_default"]
+        output = next(iter(signature.outputs.values())).name
+        feed = {value.name: np.zeros((1, 5), "float32") for value in signature.inputs.values()}
+        with pytest.raises(tf.errors.FailedPreconditionError, match="Could not find variable"):
+            session.run(output, feed)

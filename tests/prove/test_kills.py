@@ -1,0 +1,62 @@
+"""Fifty exports killed at random moments; `make prove` runs this, `make test` two of them (tests/test_stages.py)."""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+import pipeline
+from pipeline import bundle
+from tests.zoo import ZOO
+
+pytestmark = [pytest.mark.prove, pytest.mark.timeout(1800)]
+
+SEED = 20250130
+KILLS = 50
+
+EXPORT_FOREVER = """
+import sys
+from pipeline.quiet import load_tensorflow
+load_tensorflow()
+import pipeline
+from tests.zoo import ZOO
+model = ZOO["dense_on_two_views"]()
+print("ready", flush=True)
+while True:
+    pipeline.export_bundle(model, sys.argv[1], options=pipeline.ExportOptions(formats=("onnx",)))
+"""
+
+
+def test_after_any_kill_the_bundle_is_whole(tmp_path) -> None:
+    """Every file has the digest that the manifest names, and the next export leaves nothing beside it."""
+    target = tmp_path / "bundle"
+    options = pipeline.ExportOptions(formats=("onnx",))
+    pipeline.export_bundle(ZOO["plain_sequential"](), target, options=options)
+    rng = random.Random(SEED)
+    for _ in range(KILLS):
+        kill_after(rng.uniform(0.0, 4.0), target)
+        manifest = bundle.read_manifest(target)
+        assert all(check.passed for check in bundle.check_files(target, manifest))
+    assert pipeline.verify_bundle(target).passed
+    pipeline.export_bundle(ZOO["plain_sequential"](), target, options=options)
+    assert [path.name for path in tmp_path.iterdir()] == ["bundle"]
+    print(f"{KILLS} kills, seed {SEED}: the bundle was whole after each")
+
+
+def kill_after(seconds: float, target: Path) -> None:
+    """Start exporting to `target`, and kill the whole process group this long after it began."""
+    command = [sys.executable, "-c", EXPORT_FOREVER, str(target)]
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, start_new_session=True
+    ) as process:
+        assert process.stdout is not None
+        process.stdout.readline()
+        time.sleep(seconds)
+        os.killpg(process.pid, signal.SIGKILL)

@@ -1,0 +1,148 @@
+"""The Makefile's own logic: what is redone, when, and what is not.
+
+The stages are stood in for by a script that notes its arguments and leaves the files that the stage would leave: what
+they do is tested elsewhere, and real ones would take minutes here.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+CHECKOUT = Path(__file__).parents[1]
+
+STAND_IN = """#!/bin/sh
+echo "$@" >> calls.log
+[ "$FAIL_AT" = "$1 $2" ] && exit 1
+case "$1 $4" in
+  "train "*) mkdir -p build/$2/$4/trained && echo x > build/$2/$4/trained/training.json ;;
+  "export shared") mkdir -p exported/$2 && echo x > exported/$2/manifest.json ;;
+  "export unshared") mkdir -p build/$2/unshared/bundle && echo x > build/$2/unshared/bundle/manifest.json ;;
+esac
+exit 0
+"""
+
+PYTHON_STAND_IN = """#!/bin/sh
+echo "python $@" >> calls.log
+for a; do case "$a" in --benchmark-json=*) echo x > "${a#--benchmark-json=}" ;; esac; done
+exit 0
+"""
+
+
+@pytest.fixture
+def tree(tmp_path) -> Path:
+    """The Makefile with the files that it looks at, and an environment that is made."""
+    shutil.copy(CHECKOUT / "Makefile", tmp_path)
+    shutil.copy(CHECKOUT / "pyproject.toml", tmp_path)
+    shutil.copytree(CHECKOUT / "requirements", tmp_path / "requirements")
+    shutil.copytree(CHECKOUT / "pipeline", tmp_path / "pipeline", ignore=shutil.ignore_patterns("__pycache__"))
+    (tmp_path / "benchmarks").mkdir()
+    (tmp_path / ".venv/bin").mkdir(parents=True)
+    for name, text in (("shared-layers", STAND_IN), ("python", PYTHON_STAND_IN)):
+        (tmp_path / ".venv/bin" / name).write_text(text)
+        (tmp_path / ".venv/bin" / name).chmod(0o755)
+    (tmp_path / ".venv/.installed").touch()
+    return tmp_path
+
+
+def make(tree: Path, *arguments: str, **environment: str) -> tuple[int, list[str], str]:
+    """Exit status, the commands that were run, and what was printed."""
+    log = tree / "calls.log"
+    log.unlink(missing_ok=True)
+    clean = {key: value for key, value in os.environ.items() if key not in ("MAKEFLAGS", "MAKELEVEL", "MFLAGS")}
+    done = subprocess.run(
+        ["make", *arguments], cwd=tree, env={**clean, **environment}, capture_output=True, text=True, check=False
+    )
+    calls = log.read_text().splitlines() if log.exists() else []
+    return done.returncode, calls, done.stdout + done.stderr
+
+
+def test_a_second_make_does_nothing(tree) -> None:
+    """Every stage ran once: both variants of three models, and the quick benchmark."""
+    status, calls, printed = make(tree)
+    assert status == 0, printed
+    assert len([call for call in calls if call.startswith("train ")]) == 6
+    assert len([call for call in calls if call.startswith("export ")]) == 6
+    assert len([call for call in calls if call.startswith("verify ")]) == 3
+    assert [call for call in calls if "--quick" in call]
+    assert make(tree)[1] == []
+
+
+def test_touching_one_models_source_redoes_that_model_alone(tree) -> None:
+    """Its training and export, both variants."""
+    make(tree, "export")
+    os.utime(tree / "pipeline/models/siamese.py", (2e9, 2e9))
+    status, calls, _ = make(tree, "export")
+    assert status == 0
+    assert {call.split()[1] for call in calls} == {"siamese"}
+    assert len(calls) == 4
+
+
+def test_another_opset_is_another_export(tree) -> None:
+    """And going back exports again, since one folder holds one opset."""
+    make(tree, "export")
+    for opset in ("17", "18"):
+        _, calls, _ = make(tree, "export", f"OPSET={opset}")
+        assert len(calls) == 6
+        assert all(f"--opset {opset}" in call for call in calls)
+
+
+def test_quick_figures_do_not_stand_for_full_ones(tree) -> None:
+    """Two stamps, two files."""
+    make(tree, "bench", "QUICK=1")
+    _, calls, _ = make(tree, "bench")
+    assert [call for call in calls if "pytest benchmarks" in call and "--quick" not in call]
+    assert make(tree, "bench", "QUICK=1")[1] == make(tree, "bench")[1] == []
+
+
+def test_a_bundle_that_was_removed_is_exported_again(tree) -> None:
+    """A stamp without its bundle counts for nothing."""
+    make(tree, "export")
+    shutil.rmtree(tree / "exported/seq2seq")
+    _, calls, _ = make(tree, "export")
+    assert calls == ["export seq2seq --variant shared --opset 18"]
+
+
+def test_a_stage_that_fails_is_run_again(tree) -> None:
+    """It leaves no stamp; what came before is not redone."""
+    status, _, _ = make(tree, "export", FAIL_AT="export siamese")
+    assert status == 2
+    _, calls, _ = make(tree, "export")
+    assert not [call for call in calls if "two_branch" in call]
+    assert "export siamese --variant shared --opset 18" in calls
+
+
+def test_an_explicit_verify_always_verifies(tree) -> None:
+    """It trusts no stamp, and mends nothing."""
+    make(tree, "verify")
+    (tree / "exported/siamese/model.onnx").write_text("changed")
+    _, calls, _ = make(tree, "verify")
+    assert calls == ["verify exported/two_branch exported/siamese exported/seq2seq"]
+
+
+def test_an_own_model_with_a_colon_is_exported(tree) -> None:
+    """A colon in a target's name would break make."""
+    status, calls, printed = make(tree, "export", "MODEL=some/file.py:build")
+    assert status == 0, printed
+    assert calls == ["export some/file.py:build --opset 18"]
+
+
+@pytest.mark.skipif(Path("/dev/nvidia0").exists(), reason="there is a GPU here")
+def test_without_a_gpu_one_line_says_so_before_anything_is_done(tree) -> None:
+    """Never a silent run on the CPU."""
+    make(tree, "bench")
+    status, calls, printed = make(tree, "bench", "DEVICE=gpu")
+    assert status == 2
+    assert calls == []
+    assert "error: DEVICE=gpu needs an NVIDIA GPU" in printed
+
+
+def test_every_stage_is_in_the_help(tree) -> None:
+    """With what it does."""
+    _, _, printed = make(tree, "help")
+    for name in ("all", "setup", "train", "export", "verify", "bench", "report", "test", "lint", "prove", "clean"):
+        assert f"make {name} " in printed
