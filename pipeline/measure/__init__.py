@@ -1,0 +1,1 @@
+"""Paired measurement in fresh worker processes; what is measured is the caller's business."""
