@@ -1,0 +1,1 @@
+"""What is measured: variants of a model, in each runtime, at each batch size."""
