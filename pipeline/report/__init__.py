@@ -1,0 +1,1 @@
+"""Figures on disk, put into a table and into words."""
