@@ -39,7 +39,6 @@ train_stamp = $(STAMPS)/train/$1.$2
 export_stamp = $(STAMPS)/export/$1.$2.opset$(OPSET)
 verify_stamp = $(STAMPS)/verify/$1.opset$(OPSET)
 bench_stamp = $(STAMPS)/bench/$(DEVICE).$1.opset$(OPSET)
-report_stamp = $(STAMPS)/report/$(DEVICE).$1.opset$(OPSET)
 # A stamp stands for a file that somebody may have removed since: then it counts for nothing.
 unless_there = $(if $(wildcard $1),,FORCE)
 
@@ -49,7 +48,7 @@ VERIFIED := $(foreach m,$(MODELS),$(call verify_stamp,$m))
 
 .PHONY: all setup train export verify bench report test lint prove lock clean help FORCE
 
-all: $(call report_stamp,quick) ## set up, train, export, verify, benchmark (quick form) and print the summary
+all: $(call bench_stamp,quick) ## set up, train, export, verify, benchmark (quick form) and print the summary
 	@echo "Up to date. Bundles: exported/  figures: $(RESULTS)/  the summary again: make report"
 
 setup: $(INSTALLED) ## make .venv from the lock file
@@ -123,7 +122,8 @@ $(call bench_stamp,$1): $(VERIFIED) $(EXPORTED) $(BENCH) $(call unless_there,$(R
 	@echo "== benchmarking on $(DEVICE) ($1 form)"
 	@mkdir -p $(RESULTS)
 	@$(BENCH_PYTHON) -m pytest benchmarks --models $(subst $(space),$(comma),$(MODELS)) --device $(DEVICE) \
-	  $(if $(filter quick,$1),--quick) --benchmark-json=$(RESULTS)/$(DEVICE)-$1.json
+	  $(if $(filter quick,$1),--quick) --benchmark-quiet --benchmark-json=$(RESULTS)/$(DEVICE)-$1.json
+	@$(RUN) report
 	@mkdir -p $$(@D) && touch $$@
 endef
 $(foreach f,quick full,$(eval $(call bench_rule,$f)))
@@ -143,13 +143,6 @@ endif
 
 report: | $(INSTALLED) ## print what sharing saves and costs, from the figures on disk
 	@$(RUN) report
-
-define report_rule
-$(call report_stamp,$1): $(call bench_stamp,$1)
-	@$(RUN) report
-	@mkdir -p $$(@D) && touch $$@
-endef
-$(foreach f,quick full,$(eval $(call report_rule,$f)))
 
 .PHONY: doctor
 doctor: $(INSTALLED) ## show what is installed and what is known to break
