@@ -18,7 +18,7 @@ import pytest
 from pipeline import stages
 from pipeline.bench.plan import VARIANTS, Compared, cover
 from pipeline.bench.replay import ReplayedSamples, extra_info, samples_of
-from pipeline.bench.run import MEASUREMENTS, Bench, merged, results_folder, run
+from pipeline.bench.run import MEASUREMENTS, Bench, merged, results_folder
 from pipeline.errors import BadInput, PipelineError
 from pipeline.records import Measurements, Subject
 from pipeline.store import read_record
@@ -67,7 +67,7 @@ def pytest_collection_finish(session: pytest.Session) -> None:
         return
     bench = replace(config.stash[BENCH], models=[m for m in config.stash[BENCH].models if m.name in chosen])
     try:
-        config.stash[MEASURED] = _read(bench) if config.getoption("--replay") else run(bench, RESULTS)
+        config.stash[MEASURED] = _read(bench) if config.getoption("--replay") else stages.run_bench(bench, RESULTS)
     except PipelineError as error:
         pytest.exit(str(error), returncode=error.exit_status)
 

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     import numpy as np
     from rich.console import Console
 
+    from pipeline.bench.run import Bench
     from pipeline.deploy.runtime import Bundle
     from pipeline.doctor import Diagnosis
     from pipeline.export.options import ExportOptions
@@ -389,13 +390,25 @@ def bench(texts: Sequence[str], device: Literal["cpu", "gpu"], is_quick: bool) -
         CheckFailed: if a worker process dies.
     """
     from pipeline.bench.plan import Compared
-    from pipeline.bench.run import Bench, run
+    from pipeline.bench.run import Bench
 
     models = [
         Compared(name, bundle_folder(name, "shared"), bundle_folder(name, "unshared"), text)
         for text, name in ((text, bundle_name(text)) for text in texts)
     ]
-    return run(Bench(models, device, is_quick), RESULTS)
+    return run_bench(Bench(models, device, is_quick), RESULTS)
+
+
+def run_bench(planned: Bench, results: Path) -> Measurements:
+    """Measure, and lay a copy of each model's figures into its bundle, outside of the manifest's hashes."""
+    from pipeline.bench.run import only, run
+    from pipeline.bundle import MEASUREMENTS
+    from pipeline.store import write_record
+
+    measured = run(planned, results)
+    for compared in planned.models:
+        write_record(compared.shared / MEASUREMENTS, only(measured, compared.name))
+    return measured
 
 
 def bundle_name(text: str) -> str:
