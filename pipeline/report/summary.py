@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 
@@ -13,13 +14,17 @@ from pipeline.report.figures import SIDES, Figures
 
 _ONNX = "model.onnx"
 NO_DIFFERENCE = "no difference shown"
+_NONE_SHOWN = "none shown"
 RULE = (
-    "unshared ÷ shared of paired times, 95 % interval over worker processes; a reading other than "
-    f"'{NO_DIFFERENCE}' means that 1 lies outside it (of cells that don't differ about one in 20 shows it by chance)"
+    "ratio: unshared ÷ shared; of times it is paired, with a 95 % interval over worker processes, and a difference is "
+    "shown where 1 lies outside it (of cells that don't differ about one in 20 shows one by chance)"
 )
 # What it is of, shared, unshared, the ratio, what that shows.
 Row = tuple[str, ...]
+# How a cell is called: what is done, by which runtime, at which batch size.
+_SHORT = {"inference": "", "training_step": "train "}
 _WORKS = {"inference": "inference", "training_step": "training step"}
+_ONE_PROCESS = "one process each: spread unknown"
 
 
 def show(figures: Figures, console: Console) -> None:
@@ -35,12 +40,12 @@ def show(figures: Figures, console: Console) -> None:
 
 def table(figures: Figures) -> Table:
     """The figures of both variants side by side; a row for which figures are missing is left out."""
-    shown = Table(
-        title=f"{figures.model}: shared against its unshared twin", title_justify="left", caption=_where(figures)
-    )
-    for column in ("", "shared", "unshared", "unshared ÷ shared"):
-        shown.add_column(column, justify="left" if not column else "right")
-    shown.add_column("reading")
+    title = f"{figures.model}: shared against its unshared twin"
+    shown = Table(title=title, title_justify="left", caption=_where(figures), caption_justify="left", box=SIMPLE_HEAD)
+    shown.padding, shown.pad_edge = (0, 0), False
+    for column in ("", "shared", "unshared", "ratio"):
+        shown.add_column(column, justify="left" if not column else "right", no_wrap=column == "ratio")
+    shown.add_column("difference")
     for row in (*_size_rows(figures), *_quality_rows(figures)):
         shown.add_row(*row)
     for measurements in figures.measurements:
@@ -68,7 +73,7 @@ def _where(figures: Figures) -> str | None:
         f"{'quick' if m.quick else 'full'} form"
         for m in figures.measurements
     ]
-    return "\n".join([*lines, RULE])
+    return "\n".join(["a row is a runtime at a batch size: its inference, or its training step (train)", *lines, RULE])
 
 
 # --- sizes --------------------------------------------------------------------------------------------------------
@@ -113,12 +118,12 @@ def _quality_rows(figures: Figures) -> list[Row]:
     rows: list[Row] = []
     name, values, threshold = _metric(figures)
     if name is not None:
-        bar = "" if threshold is None else f"bar for shared: {threshold:g}"
+        bar = "" if threshold is None else f"bar: {threshold:g}"
         rows.append((f"held-out {name}", *(_metric_text(values.get(side)) for side in SIDES), "", bar))
     errors = {side: record.symmetry_error for side, record in figures.training.items()}
     if any(error is not None for error in errors.values()):
         texts = ["" if (error := errors.get(side)) is None else f"{error:.1g}" for side in SIDES]
-        rows.append(("asymmetry", *texts, "", "largest |f(a, b) - f(b, a)|, held-out"))
+        rows.append(("|f(a, b) - f(b, a)|", *texts, "", "largest"))
     return rows
 
 
@@ -173,7 +178,7 @@ def _memory_rows(measurements: Measurements) -> list[Row]:
     rows: list[Row] = []
     for label, shared, unshared in _footprint_pairs(measurements):
         sizes = mebibytes(shared.resident_bytes), mebibytes(unshared.resident_bytes)
-        rows.append((f"memory, {label}", *sizes, "", _memory_reading(shared, unshared)))
+        rows.append((f"{label}: memory", *sizes, "", _in_table(_memory_reading(shared, unshared))))
     return rows
 
 
@@ -185,17 +190,14 @@ def _footprint_pairs(measurements: Measurements) -> list[tuple[str, Footprint, F
         unshared = measurements.footprints.get(f"{cell}/unshared")
         if variant == "shared" and unshared is not None:
             _, work, runtime, _, batch = cell.split("/")
-            pairs.append((f"{runtime} {_WORKS[work]}, {_batch(batch)}", shared, unshared))
+            label = f"{_SHORT[work]}{runtime}, {batch.removeprefix('batch')}"
+            pairs.append((label, shared, unshared))
     return pairs
-
-
-def _batch(text: str) -> str:
-    return f"batch {text.removeprefix('batch')}"
 
 
 def _memory_reading(shared: Footprint, unshared: Footprint) -> str:
     if shared.processes < 2 or unshared.processes < 2:
-        return "one process each: spread unknown"
+        return _ONE_PROCESS
     saved = unshared.resident_bytes - shared.resident_bytes
     if abs(saved) <= max(shared.resident_spread_bytes + unshared.resident_spread_bytes, LEAST_SEEN_BYTES):
         return NO_DIFFERENCE
@@ -219,13 +221,19 @@ def _time_rows(measurements: Measurements) -> list[Row]:
     rows: list[Row] = []
     for ratio in measurements.ratios:
         shared, unshared = by_key[f"{ratio.subject}/shared"], by_key[f"{ratio.subject}/unshared"]
-        rows.append((_cell_label(shared), *time_texts(shared, unshared), ratio_text(ratio), reading(ratio)))
+        times = time_texts(shared, unshared)
+        rows.append((_cell_label(shared), *times, ratio_text(ratio), _in_table(reading(ratio))))
     return rows
 
 
 def _cell_label(cell: CellSamples) -> str:
     subject = cell.subject
-    return f"{subject.runtime} {_WORKS[subject.work]}, batch {subject.batch}"
+    return f"{_SHORT[subject.work]}{subject.runtime}, {subject.batch}"
+
+
+def _in_table(text: str) -> str:
+    """A reading as short as a cell of a terminal's table wants it."""
+    return {NO_DIFFERENCE: _NONE_SHOWN, _ONE_PROCESS: "one process"}.get(text, text.removeprefix("shared holds "))
 
 
 def reading(ratio: Ratio) -> str:
