@@ -273,11 +273,12 @@ class Check(Record):
 
 
 class Verdict(Record):
-    """The outcome of a verification. `print(verdict)` shows the table."""
+    """The outcome of a verification; `print` shows it. `not_judged` names what could not be looked at, and why."""
 
     subject: str
     checks: tuple[Check, ...]
     parity: tuple[ParityFigure, ...] = ()
+    not_judged: tuple[str, ...] = ()
 
     @property
     def passed(self) -> bool:
@@ -289,6 +290,7 @@ class Verdict(Record):
         lines += [
             f"  {'ok  ' if c.passed else 'FAIL'} {c.name}{': ' + c.detail if c.detail else ''}" for c in self.checks
         ]
+        lines += [f"  not judged: {reason}" for reason in self.not_judged]
         lines += [f"  {figure}" for figure in self.parity]
         return "\n".join(lines)
 

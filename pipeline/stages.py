@@ -329,6 +329,7 @@ def verify_bundle(directory: Path | str, model: keras.Model | None = None) -> Ve
         subject=verdict.subject,
         checks=(*verdict.checks, *again.checks),
         parity=(*verdict.parity, *again.parity),
+        not_judged=verdict.not_judged,
     )
 
 

@@ -81,6 +81,7 @@ _REFUSALS = {
     errno.EPERM: "choose a folder you can write to",
     errno.EROFS: "choose a folder you can write to",
     errno.EEXIST: "choose another folder",
+    errno.ENOENT: "choose another folder",
     errno.ENOTDIR: "choose another folder",
 }
 

@@ -42,19 +42,22 @@ def verify_directory(directory: Path, *, limit_s: float = LIMIT_S) -> Verdict:
 def verify_files(directory: Path, manifest: Manifest, *, limit_s: float = LIMIT_S) -> Verdict:
     """The verdict on the files of `directory` by a manifest that was read from it.
 
-    Raises:
-        BadInput: if it holds a SavedModel and TensorFlow is not installed.
+    Where TensorFlow is not installed a SavedModel is not judged, and the verdict says so: who deploys a bundle can
+    repeat all the rest.
     """
-    _require_tensorflow(directory, manifest)
     checks = [*bundle.check_files(directory, manifest), *_check_manifest(manifest)]
     parity: list[ParityFigure] = []
+    not_judged: list[str] = []
     for half, artifact in ((_ONNX, bundle.ONNX_FILE), (_SAVED_MODEL, bundle.SAVED_MODEL)):
         if artifact not in _artifacts(manifest):
+            continue
+        if half is _SAVED_MODEL and find_spec("tensorflow") is None:
+            not_judged.append(f"{artifact}: needs TensorFlow (pip install 'shared-layers[train]')")
             continue
         verdict = ask(half, directory / artifact, directory, limit_s)
         checks += verdict.checks
         parity += verdict.parity
-    return Verdict(subject=str(directory), checks=tuple(checks), parity=tuple(parity))
+    return Verdict(subject=str(directory), checks=tuple(checks), parity=tuple(parity), not_judged=tuple(not_judged))
 
 
 def verify_file(onnx_path: Path, truth_folder: Path, *, limit_s: float = LIMIT_S) -> Verdict:
@@ -76,12 +79,6 @@ def figures_table(verdict: Verdict) -> Table:
         cells = [f"{value:.2g}" for value in figures]
         table.add_row(figure.artifact, escape(figure.output), str(figure.batch), *cells, style=style)
     return table
-
-
-def _require_tensorflow(directory: Path, manifest: Manifest) -> None:
-    """A runtime that is not there says nothing about the artifact, so this is no failed check."""
-    if bundle.SAVED_MODEL in _artifacts(manifest) and find_spec("tensorflow") is None:
-        raise BadInput(f"{directory} holds a SavedModel, which needs TensorFlow: pip install 'shared-layers[train]'")
 
 
 def _artifacts(manifest: Manifest) -> set[str]:

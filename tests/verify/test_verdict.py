@@ -123,15 +123,17 @@ def test_a_weight_map_in_the_file_other_than_the_manifests_fails(tmp_path):
     assert failed(verify_directory(folder)) == {"weight map": "the ONNX file's metadata and the manifest disagree"}
 
 
-def test_a_savedmodel_without_tensorflow_is_a_missing_requirement(tmp_path, monkeypatch):
-    """Not a failed check: nothing is known about the artifact."""
+def test_a_savedmodel_without_tensorflow_is_not_judged_and_that_is_said(tmp_path, monkeypatch):
+    """Who deploys a bundle can repeat all the rest of the verdict."""
     folder = write_bundle(tmp_path / "views")
     (folder / "saved_model").mkdir()
     (folder / "saved_model" / "saved_model.pb").write_bytes(b"")
     write_manifest(folder, bundle.read_truth(folder))
     monkeypatch.setitem(sys.modules, "tensorflow", None)
-    with pytest.raises(BadInput, match="needs TensorFlow"):
-        verify_directory(folder)
+    verdict = verify_directory(folder)
+    assert verdict.passed
+    assert verdict.not_judged == ("saved_model: needs TensorFlow (pip install 'shared-layers[train]')",)
+    assert "not judged: saved_model" in str(verdict)
 
 
 def test_a_folder_that_is_no_bundle_is_bad_input(tmp_path):
