@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from pipeline import store
-from pipeline.errors import BadInput
+from pipeline.errors import BadInput, one_line
 from pipeline.records import Case, Check, Manifest, TensorSpec, Truth
 
 MANIFEST = "manifest.json"
@@ -24,6 +24,8 @@ SAMPLES = "samples.npz"
 TRUTH = "truth.json"
 ONNX_FILE = "model.onnx"
 SAVED_MODEL = "saved_model"
+KERAS_FILE = "model.keras"
+CARD = "README.md"
 
 _UNHASHED = frozenset({MANIFEST, MEASUREMENTS})
 _UNSEALED = "0" * 64
@@ -44,6 +46,20 @@ class CaseArrays:
     inputs: Mapping[str, np.ndarray]
     float32: Mapping[str, np.ndarray]
     float64: Mapping[str, np.ndarray] | None
+
+
+def why_no_bundle(directory: Path) -> str | None:
+    """Why a folder may not be replaced by a bundle, or None if it is a bundle (a damaged one too) and nothing else."""
+    try:
+        text = (directory / MANIFEST).read_bytes()
+    except OSError:
+        return f"it is not a bundle (it holds no {MANIFEST})"
+    if not all(key in text for key in (b'"format"', b'"seal"', b'"weight_map"')):
+        return f"its {MANIFEST} is not a bundle's"
+    known = {MANIFEST, MEASUREMENTS, SAMPLES, ONNX_FILE, SAVED_MODEL, KERAS_FILE, CARD}
+    own = (path.name for path in directory.iterdir())
+    foreign = sorted(name for name in own if name not in known and not name.startswith(f"{ONNX_FILE}."))
+    return f"it also holds {', '.join(foreign)}, which is not the bundle's" if foreign else None
 
 
 # --- the manifest -------------------------------------------------------------------------------------------------
@@ -173,7 +189,7 @@ def read_cases(path: Path, truth: Truth) -> tuple[CaseArrays, ...]:
         with np.load(path, allow_pickle=False) as arrays:
             return tuple(_case_arrays(arrays, case, truth) for case in truth.cases)
     except _BROKEN_ARCHIVE as error:
-        raise BadInput(f"{path} can't be read as an archive of arrays: {_one_line(error)}") from error
+        raise BadInput(f"{path} can't be read as an archive of arrays: {one_line(error)}") from error
 
 
 def _case_arrays(arrays: Mapping[str, np.ndarray], case: Case, truth: Truth) -> CaseArrays:
@@ -238,7 +254,7 @@ def _fitting(spec: TensorSpec, value: ArrayLike) -> np.ndarray:
     try:
         array = np.asarray(value)
     except (ValueError, TypeError) as error:
-        raise BadInput(f"input {spec.name!r} is not an array: {_one_line(error)}") from error
+        raise BadInput(f"input {spec.name!r} is not an array: {one_line(error)}") from error
     if array.dtype.name != spec.dtype or not array.dtype.isnative:
         found = array.dtype.name if array.dtype.isnative else f"{array.dtype.name} of foreign byte order"
         raise BadInput(f"input {spec.name!r} has dtype {found}, expected {spec.dtype}: convert it with .astype")
@@ -263,7 +279,3 @@ def _refuse_disagreement(inputs: tuple[TensorSpec, ...], arrays: Mapping[str, np
 
 def _axes(shape: tuple[int | str, ...]) -> str:
     return f"({', '.join(str(axis) for axis in shape)})"
-
-
-def _one_line(error: BaseException) -> str:
-    return " ".join(str(error).split()) or type(error).__name__

@@ -237,13 +237,13 @@ def _metric(model: keras.Model, task: Task | None) -> TaskMetric | None:
 
 def _publish(model: keras.Model, folder: Path, labels: _Labels, task: Task | None, options: ExportOptions) -> Manifest:
     """Freeze truth, convert, verify in fresh processes, and only then publish."""
-    from pipeline.bundle import MANIFEST, TRUTH, write_manifest
+    from pipeline.bundle import CARD, TRUTH, why_no_bundle, write_manifest
     from pipeline.export.card import model_card
     from pipeline.store import digest, publishing
     from pipeline.verify.verdict import verify_directory
 
     _require_threshold(labels)
-    with publishing(folder, MANIFEST) as scratch:
+    with publishing(folder, why_no_bundle) as scratch:
         draft = _draft(model, scratch, labels, task, options)
         (scratch / TRUTH).unlink()  # the manifest holds it from here on
         write_manifest(scratch, draft)
@@ -251,7 +251,7 @@ def _publish(model: keras.Model, folder: Path, labels: _Labels, task: Task | Non
         if not verdict.passed:
             raise CheckFailed(f"{labels.name} is not published: {_first_failure(verdict)}")
         judged = draft.model_copy(update={"parity": verdict.parity})
-        card = scratch / "README.md"
+        card = scratch / CARD
         card.write_text(model_card(judged), encoding="utf-8")
         manifest = judged.model_copy(update={"files": {**draft.files, card.name: digest(card)}})
         write_manifest(scratch, manifest)

@@ -9,7 +9,7 @@ import hashlib
 import os
 import shutil
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TypeVar
@@ -73,17 +73,20 @@ def write_record(path: Path, record: Record) -> None:
         scratch.replace(path)
 
 
-# What a file system says when it refuses to be written to, and what the user can do. Other errors pass through.
-_REFUSALS = {
+# What a user can do about what a file system says when it refuses to be written to.
+_ADVICE = {
     errno.ENOSPC: "free some space",
     errno.EDQUOT: "free some space",
     errno.EACCES: "choose a folder you can write to",
     errno.EPERM: "choose a folder you can write to",
     errno.EROFS: "choose a folder you can write to",
-    errno.EEXIST: "choose another folder",
-    errno.ENOENT: "choose another folder",
-    errno.ENOTDIR: "choose another folder",
 }
+
+# What tells a workshop of ours from a folder of somebody's that has its name.
+_MARK = ".shared-layers-workshop"
+_PREVIOUS = "previous"
+
+WhyForeign = Callable[[Path], str | None]
 
 
 @contextmanager
@@ -92,33 +95,39 @@ def refusing_unwritable(folder: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        if error.errno not in _REFUSALS:
+        if error.errno is None:
             raise
-        where = error.filename or folder
-        raise BadInput(f"can't write to {where}: {os.strerror(error.errno)}; {_REFUSALS[error.errno]}") from error
+        advice = _ADVICE.get(error.errno, "choose another folder")
+        raise BadInput(f"can't write to {error.filename or folder}: {os.strerror(error.errno)}; {advice}") from error
 
 
 @contextmanager
-def publishing(target: Path, marker: str) -> Iterator[Path]:
-    """A scratch folder beside `target`, which takes its place in one step when the block ends without an error.
+def publishing(target: Path, why_foreign: WhyForeign) -> Iterator[Path]:
+    """A folder to fill, which takes `target`'s place in one step when the block ends without an error.
 
-    `marker` is the file that a folder must hold for us to replace it: anything else is somebody's own. After an error
-    or a kill the previous folder is whole; scratch that a killed run left is removed by the next one.
+    It is filled in a workshop beside the target, `.<name>.part`. After an error or a kill the previous folder is whole;
+    a workshop that a killed run left is removed by the next one.
+
+    Args:
+        target: where the folder shall lie.
+        why_foreign: why a folder that lies there is not one that we wrote and may replace, or None if it is.
 
     Raises:
-        BadInput: if `target` is a link, a file or a folder without `marker`, can't be written, or is being published
+        BadInput: if `target` is a link, a file or a folder that is not ours, can't be written, or is being published
             by another process.
     """
-    _refuse_foreign(target, marker)
+    target = _absolute(target)
+    workshop = target.with_name(f".{target.name}.part")
     with refusing_unwritable(target.parent):
+        _refuse_foreign(target, why_foreign)
         target.parent.mkdir(parents=True, exist_ok=True)
-        scratch = target.with_name(f".{target.name}.part")
-        scratch.mkdir(exist_ok=True)
-        lock = os.open(scratch, os.O_RDONLY)
+        workshop.mkdir(exist_ok=True)
+        lock = os.open(workshop, os.O_RDONLY)
     try:
         _lock_or_refuse(lock, target)
-        with refusing_unwritable(scratch):
-            _empty(scratch)
+        with refusing_unwritable(workshop):
+            _restore(workshop / _PREVIOUS, target)
+            scratch = _cleared(workshop)
             yield scratch
             _sync(scratch)
             if target.exists():
@@ -126,17 +135,45 @@ def publishing(target: Path, marker: str) -> Iterator[Path]:
             else:
                 scratch.rename(target)
     finally:
-        _remove_if_ours(scratch, lock)
+        _remove_if_ours(workshop, lock)
         os.close(lock)
 
 
-def _refuse_foreign(target: Path, marker: str) -> None:
+def _absolute(target: Path) -> Path:
+    """The path without `.` and `..`; a link at its end stays one, so that it can be refused."""
+    absolute = Path(os.path.abspath(target))
+    if not absolute.name or "\0" in str(absolute):
+        raise BadInput(f"{str(target)!r} can't be the folder of a bundle: choose another folder")
+    return absolute
+
+
+def _refuse_foreign(target: Path, why_foreign: WhyForeign) -> None:
     if target.is_symlink():
         raise BadInput(f"{target} is a link, which would be replaced by a folder: remove it or choose another folder")
     if target.exists() and not target.is_dir():
         raise BadInput(f"{target} is a file, not a folder: choose another folder")
-    if target.is_dir() and any(target.iterdir()) and not (target / marker).is_file():
-        raise BadInput(f"{target} holds something that is not a bundle (no {marker}): choose another folder")
+    reason = why_foreign(target) if target.is_dir() and any(target.iterdir()) else None
+    if reason is not None:
+        raise BadInput(f"{target} would be replaced, but {reason}: choose another folder")
+
+
+def _restore(previous: Path, target: Path) -> None:
+    """Undo half of an exchange that a kill broke off, where it takes two steps."""
+    if previous.exists() and not target.exists():
+        previous.rename(target)
+
+
+def _cleared(workshop: Path) -> Path:
+    """An empty folder in the workshop, which holds our mark before anything else: without it, it is somebody's own."""
+    mark = workshop / _MARK
+    if any(workshop.iterdir()) and not mark.exists():
+        raise BadInput(f"{workshop} holds something that is not ours, and is needed as scratch: move it away")
+    mark.touch()
+    scratch = workshop / "new"
+    if scratch.exists():
+        shutil.rmtree(scratch)
+    scratch.mkdir()
+    return scratch
 
 
 def _lock_or_refuse(lock: int, target: Path) -> None:
@@ -146,21 +183,16 @@ def _lock_or_refuse(lock: int, target: Path) -> None:
         raise BadInput(f"another process is writing {target}: wait for it, or choose another folder") from None
 
 
-def _remove_if_ours(scratch: Path, lock: int) -> None:
-    """Remove what is left at the scratch's name, unless another process holds it."""
+def _remove_if_ours(workshop: Path, lock: int) -> None:
+    """Remove the workshop, unless another process works in it or it was never ours."""
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         return
-    shutil.rmtree(scratch, ignore_errors=True)
-
-
-def _empty(folder: Path) -> None:
-    for entry in folder.iterdir():
-        if entry.is_dir() and not entry.is_symlink():
-            shutil.rmtree(entry)
-        else:
-            entry.unlink()
+    if (workshop / _MARK).exists():
+        shutil.rmtree(workshop, ignore_errors=True)
+    elif not any(workshop.iterdir()):
+        workshop.rmdir()
 
 
 def _sync(folder: Path) -> None:
@@ -181,6 +213,11 @@ def _exchange(first: Path, second: Path) -> None:
         status = library.renamex_np(os.fsencode(first), os.fsencode(second), _RENAME_EXCHANGE)
     else:
         status = library.renameat2(_AT_FDCWD, os.fsencode(first), _AT_FDCWD, os.fsencode(second), _RENAME_EXCHANGE)
-    if status != 0:
-        code = ctypes.get_errno()
+    if status == 0:
+        return
+    code = ctypes.get_errno()
+    if code not in (errno.EINVAL, errno.ENOSYS, errno.ENOTSUP):
         raise OSError(code, os.strerror(code), str(second))
+    # A file system that can't swap (some network and FUSE ones): two renames, with the old folder kept until both hold.
+    second.rename(first.with_name(_PREVIOUS))
+    first.rename(second)

@@ -288,3 +288,15 @@ def test_a_case_of_a_static_batch_reads(tmp_path):
         samples=digest(tmp_path / "samples.npz"),
     )
     assert bundle.read_cases(tmp_path / "samples.npz", truth)[0].inputs["x"].shape == (2, 3)
+
+
+def test_only_a_bundle_may_be_replaced_by_one(tmp_path):
+    """A web application's manifest.json is no bundle's, and a note laid into a bundle would be lost."""
+    folder = write_bundle(tmp_path / "views")
+    assert bundle.why_no_bundle(folder) is None
+    (folder / "NOTES.txt").write_text("mine")
+    assert bundle.why_no_bundle(folder) == "it also holds NOTES.txt, which is not the bundle's"
+    (tmp_path / "web").mkdir()
+    (tmp_path / "web" / "manifest.json").write_text('{"name": "an extension"}')
+    assert bundle.why_no_bundle(tmp_path / "web") == "its manifest.json is not a bundle's"
+    assert "no manifest.json" in (bundle.why_no_bundle(tmp_path) or "")

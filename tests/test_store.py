@@ -18,9 +18,14 @@ from pipeline.store import digest, digests, publishing, read_record, write_recor
 MARKER = "manifest.json"
 
 
+def why_foreign(folder: Path) -> str | None:
+    """A folder is ours if it holds the marker."""
+    return None if (folder / MARKER).exists() else "it is not a bundle"
+
+
 def publish(target: Path, text: str) -> None:
     """A folder with a marker and one file."""
-    with publishing(target, MARKER) as scratch:
+    with publishing(target, why_foreign) as scratch:
         (scratch / "file").write_text(text)
         (scratch / MARKER).write_text("{}")
 
@@ -36,7 +41,7 @@ def test_a_folder_is_published_and_replaced(tmp_path) -> None:
 def test_an_error_leaves_the_previous_folder_whole(tmp_path) -> None:
     """And no scratch."""
     publish(tmp_path / "bundle", "first")
-    with pytest.raises(ZeroDivisionError), publishing(tmp_path / "bundle", MARKER) as scratch:
+    with pytest.raises(ZeroDivisionError), publishing(tmp_path / "bundle", why_foreign) as scratch:
         (scratch / "file").write_text(str(1 / 0))
     assert (tmp_path / "bundle" / "file").read_text() == "first"
     assert [path.name for path in tmp_path.iterdir()] == ["bundle"]
@@ -50,7 +55,7 @@ def test_a_kill_leaves_the_previous_folder_whole_and_the_next_run_cleans_up(tmp_
         import time
         from pathlib import Path
         from pipeline.store import publishing
-        with publishing(Path({str(target)!r}), {MARKER!r}) as scratch:
+        with publishing(Path({str(target)!r}), lambda folder: None) as scratch:
             (scratch / "file").write_text("half")
             print("filling", flush=True)
             time.sleep(60)
@@ -68,9 +73,9 @@ def test_a_kill_leaves_the_previous_folder_whole_and_the_next_run_cleans_up(tmp_
 
 def test_a_second_publisher_of_one_folder_is_refused(tmp_path) -> None:
     """While the first still fills."""
-    with publishing(tmp_path / "bundle", MARKER) as scratch:
+    with publishing(tmp_path / "bundle", why_foreign) as scratch:
         (scratch / MARKER).write_text("{}")
-        with pytest.raises(BadInput, match="another process is writing"), publishing(tmp_path / "bundle", MARKER):
+        with pytest.raises(BadInput, match="another process is writing"), publishing(tmp_path / "bundle", why_foreign):
             pass
     assert (tmp_path / "bundle" / MARKER).exists()
 
@@ -87,6 +92,30 @@ def test_what_is_not_ours_is_never_replaced(tmp_path) -> None:
         with pytest.raises(BadInput, match=message):
             publish(tmp_path / name, "second")
     assert (tmp_path / "theirs" / "thesis.txt").read_text() == "years of work"
+    assert (tmp_path / "bundle" / "file").read_text() == "first"
+
+
+def test_a_folder_that_has_the_workshops_name_is_left_alone(tmp_path) -> None:
+    """It is refused, with what it is in the way of."""
+    (tmp_path / ".bundle.part").mkdir()
+    (tmp_path / ".bundle.part" / "thesis.txt").write_text("years of work")
+    with pytest.raises(BadInput, match="holds something that is not ours"):
+        publish(tmp_path / "bundle", "first")
+    assert (tmp_path / ".bundle.part" / "thesis.txt").read_text() == "years of work"
+
+
+@pytest.mark.parametrize("name", ["x" * 300, "a\0b", "/"])
+def test_a_name_that_no_folder_can_have_is_one_line(tmp_path, name: str) -> None:
+    """Too long, with a zero byte, the root."""
+    with pytest.raises(BadInput):
+        publish(tmp_path / name, "first")
+
+
+def test_dots_in_a_path_are_followed(tmp_path, monkeypatch) -> None:
+    """The working folder itself can be a bundle's."""
+    (tmp_path / "bundle").mkdir()
+    monkeypatch.chdir(tmp_path / "bundle")
+    publish(Path("."), "first")
     assert (tmp_path / "bundle" / "file").read_text() == "first"
 
 

@@ -308,6 +308,35 @@ def separable_and_normalised() -> keras.Model:
 
 
 @zoo_model
+def preprocessing_that_was_adapted() -> keras.Model:
+    """What the layers have learnt lies in no variable and in no config."""
+    buckets = layers.Discretization(num_bins=4)
+    buckets.adapt(np.random.default_rng(0).normal(size=(200, 1)).astype("float32"))
+    embedding = layers.Embedding(4, 3)
+    a, b = pair((4,))
+    return keras.Model([a, b], layers.Flatten()(embedding(buckets(a)) * embedding(buckets(b))))
+
+
+@zoo_model
+def frozen_in_parts() -> keras.Model:
+    """Half of a wrapper, one kernel and a whole layer do not train."""
+    both, dense, still = layers.Bidirectional(layers.LSTM(2)), layers.Dense(4), layers.Dense(4, trainable=False)
+    a, b = pair((3, 2))
+    model = keras.Model([a, b], still(dense(both(a)) * still(dense(both(b)))))
+    both.forward_layer.trainable = False
+    dense.kernel.trainable = False
+    return model
+
+
+@zoo_model
+def half_precision() -> keras.Model:
+    """Two layers of one shape in float16."""
+    first, second = (layers.Dense(4, dtype="float16") for _ in range(2))
+    a, b = pair((4,))
+    return keras.Model([a, b], [first(first(a)), second(second(b))])
+
+
+@zoo_model
 def all_pairs_of_four() -> keras.Model:
     """One network on every pair: six calls, summed."""
     i = keras.Input((4, 3), name="objects")

@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike
 from onnxruntime.capi import onnxruntime_pybind11_state
 
 from pipeline.bundle import ONNX_FILE, check_feed, check_file, read_manifest
-from pipeline.errors import BadInput
+from pipeline.errors import BadInput, one_line
 from pipeline.records import Manifest, TensorSpec
 
 # onnxruntime's exceptions have no base of their own but Exception.
@@ -68,7 +68,7 @@ class Bundle:
         try:
             answers = self.session.run(names, arrays)
         except _RUNTIME_ERRORS as error:
-            raise BadInput(f"onnxruntime refused these inputs: {_one_line(error)}") from error
+            raise BadInput(f"onnxruntime refused these inputs: {one_line(error)}") from error
         return dict(zip(names, answers, strict=True))
 
 
@@ -97,7 +97,7 @@ def _session(path: Path, providers: Sequence[str]) -> onnxruntime.InferenceSessi
         session = onnxruntime.InferenceSession(str(path), providers=list(providers))
     except _RUNTIME_ERRORS as error:
         version = onnxruntime.__version__
-        raise BadInput(f"onnxruntime {version} can't load {path}: {_one_line(error)}") from error
+        raise BadInput(f"onnxruntime {version} can't load {path}: {one_line(error)}") from error
     # A provider may be listed and still fail to start (no driver): onnxruntime then falls back with only a log line.
     used = session.get_providers()[0]
     if used != wanted:
@@ -110,7 +110,3 @@ def _refuse_other_names(folder: Path, manifest: Manifest, session: onnxruntime.I
     expected = [[spec.name for spec in specs] for specs in (manifest.signature.inputs, manifest.signature.outputs)]
     if found != expected:
         raise BadInput(f"{folder / ONNX_FILE} takes and gives {found}, its manifest says {expected}: export it again")
-
-
-def _one_line(error: BaseException) -> str:
-    return " ".join(str(error).split())

@@ -17,7 +17,7 @@ from tf2onnx.optimizer import back_to_back_optimizer
 from tf2onnx.optimizer.back_to_back_optimizer import BackToBackOptimizer
 from tf2onnx.optimizer.const_fold_optimizer import ConstFoldOptimizer
 
-from pipeline.errors import BadInput
+from pipeline.errors import BadInput, one_line
 from pipeline.export.operations import handlers
 from pipeline.export.trace import Trace, placeholder_node
 
@@ -62,7 +62,7 @@ def convert(trace: Trace, values: Mapping[str, np.ndarray], opset: int, *, keep_
                 optimizers=_optimizers(),
             )
         except Exception as error:
-            raise ConversionFailed(f"tf2onnx can't convert the model: {_one_line(error)}") from error
+            raise ConversionFailed(f"tf2onnx can't convert the model: {one_line(error)}") from error
     if errors:
         raise ConversionFailed(f"tf2onnx can't convert the model: {'; '.join(dict.fromkeys(errors))}")
     return proto
@@ -163,7 +163,3 @@ def _listening() -> Iterator[list[str]]:
         logger.removeHandler(errors)
         logger.propagate = propagated
         logger.setLevel(level)
-
-
-def _one_line(error: Exception) -> str:
-    return " ".join(str(error).split())[:300] or type(error).__name__

@@ -13,8 +13,8 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from pipeline.errors import one_line
 from pipeline.graph.call import named_call
-from pipeline.graph.fresh import first_line
 from pipeline.records import Signature
 
 
@@ -35,7 +35,7 @@ def export_keras(flat: keras.Model, signature: Signature, feed: dict[str, np.nda
         loaded = keras.models.load_model(path)
         reason = _difference(flat, loaded, signature, feed)
     except Exception as error:  # noqa: BLE001 - saving and loading run the layers' own code
-        reason = f"Keras can't save it so that it loads again: {first_line(error)}"
+        reason = f"Keras can't save it so that it loads again: {one_line(error)}"
     if reason is not None:
         path.unlink(missing_ok=True)
     return reason

@@ -12,7 +12,7 @@ import onnx_ir as ir
 from onnx_ir.passes import Sequential as PassSequence
 from onnx_ir.passes import common as passes
 
-from pipeline.export.convert import convert
+from pipeline.export.convert import ConversionFailed, convert
 from pipeline.export.naming import name_tensors
 from pipeline.export.stand_ins import stand_ins
 from pipeline.export.trace import Trace, trace
@@ -67,7 +67,7 @@ def export_onnx(flat: keras.Model, graph: CallGraph, signature: Signature, opset
     weights = _named_weights(flat, graph)
     try:
         model, weight_map = _converted(traced, weights, opset, keep_loops=False)
-    except StoredTwice:
+    except (StoredTwice, ConversionFailed):  # tf2onnx's LSTM rewriter does either where two LSTMs share weights
         model, weight_map = _converted(traced, weights, opset, keep_loops=True)
     _CLEAN(model)
     _forget_inner_shapes(model)

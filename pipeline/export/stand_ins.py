@@ -25,18 +25,23 @@ _MAX_BLOCKS = 64
 def stand_ins(weights: Sequence[np.ndarray]) -> list[np.ndarray]:
     """An array like each weight, no two elements of all float32 and float64 ones alike (up to 134 million elements).
 
-    Half-precision weights get seeded random values, alike in places; integers and booleans keep their own, since
-    TensorFlow may read them as shapes.
+    Half-precision weights, and integers of rank 2 and more (quantised kernels), get seeded random values: alike in
+    places, different as wholes. Vectors and scalars of integers, and booleans, keep their own, since TensorFlow may
+    read them as shapes.
     """
     used = 0
     arrays = []
-    for weight in weights:
+    for number, weight in enumerate(weights):
         if weight.dtype in (np.float32, np.float64):
             arrays.append(_distinct(used, weight.size).reshape(weight.shape).astype(weight.dtype))
             used += weight.size
         elif weight.dtype.kind == "f" or weight.dtype.name == "bfloat16":
-            rng = np.random.default_rng(weight.size)
+            rng = np.random.default_rng(number)
             arrays.append(rng.uniform(0.5, 2.0, weight.shape).astype(weight.dtype))
+        elif weight.dtype.kind in "iu" and weight.ndim > 1:
+            limits = np.iinfo(weight.dtype)
+            rng = np.random.default_rng(number)
+            arrays.append(rng.integers(max(limits.min, -100), 101, weight.shape).astype(weight.dtype))
         else:
             arrays.append(weight)
     return arrays
@@ -96,7 +101,12 @@ class Finder:
     def _permuted(self, constant: np.ndarray) -> dict[int, tuple[Block, ...]]:
         """Half-precision and integer weights, found as the same elements in the same or the transposed order."""
         for index, array in enumerate(self._arrays):
-            if array.dtype != constant.dtype or array.size != constant.size or array.ndim > 4 or array.size < 2:
+            if (
+                array.dtype != constant.dtype
+                or array.size != constant.size
+                or array.ndim > 4
+                or (array.size < 2 and array.dtype.kind != "f")
+            ):
                 continue
             positions = np.arange(array.size).reshape(array.shape)
             for permutation in permutations(range(array.ndim)):

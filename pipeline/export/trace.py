@@ -22,7 +22,7 @@ class Trace:
         graph_def: TensorFlow's protobuf; every variable is a `Const` node.
         inputs: tensor names (`input_0:0`) in the order of the signature.
         outputs: tensor names in the order of the signature.
-        weights: the Keras variable behind each of the `Const` nodes that hold one, by node name.
+        weights: the Keras variable behind each of the `Const` nodes that hold one and are read, by node name.
     """
 
     graph_def: Any
@@ -55,11 +55,12 @@ def trace(model: keras.Model, signature: Signature) -> Trace:
     frozen = _frozen(concrete)
     graph_def = frozen.graph.as_graph_def(add_shapes=True)
     _fill_captured_tensors(graph_def, concrete)
+    read = _reachable(graph_def, [tensor.op.name for tensor in frozen.outputs])
     return Trace(
         graph_def=graph_def,
-        inputs=tuple(tensor.name for tensor in frozen.inputs if tensor.op.name.startswith("input_"))[: len(inputs)],
+        inputs=tuple(f"{spec.name}:0" for spec in specs),
         outputs=tuple(tensor.name for tensor in frozen.outputs),
-        weights=_weights_by_node(model, concrete),
+        weights={node: weight for node, weight in _weights_by_node(model, concrete).items() if node in read},
     )
 
 
@@ -77,6 +78,19 @@ def _weights_by_node(model: keras.Model, concrete: Any) -> dict[str, keras.Varia
     """TensorFlow names the constant of a frozen variable after the placeholder that captured its handle."""
     variables = {id(variable.value.handle): variable for variable in model.variables}
     return {inner.op.name: variables[id(outer)] for outer, inner in concrete.graph.captures if id(outer) in variables}
+
+
+def _reachable(graph_def: Any, roots: list[str]) -> set[str]:
+    """The nodes that the roots need: a layer may read a weight and do nothing with it."""
+    inputs = {node.name: [name.lstrip("^").split(":")[0] for name in node.input] for node in graph_def.node}
+    seen: set[str] = set()
+    pending = list(roots)
+    while pending:
+        name = pending.pop()
+        if name not in seen:
+            seen.add(name)
+            pending += inputs[name]
+    return seen
 
 
 def _fill_captured_tensors(graph_def: Any, concrete: Any) -> None:

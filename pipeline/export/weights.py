@@ -169,11 +169,14 @@ def _placements(index: int, weight: NamedWeight, holdings: list[_Holding]) -> li
 
 
 def _refuse_lost(weights: Sequence[NamedWeight], placements: Sequence[WeightPlacement]) -> None:
+    """Refuse a weight that the graph read before the conversion and that is not whole in it afterwards."""
     for weight in weights:
         entries = [entry for entry in placements if entry.weight == weight.name and entry.initializer is not None]
-        stored = sum(_elements(entry) for entry in entries)
-        if 0 < stored < weight.value.size:
-            raise BadInput(f"weight '{weight.name}' is only in part in the converted graph: the converter changed it")
+        if sum(_elements(entry) for entry in entries) < weight.value.size:
+            raise BadInput(
+                f"weight '{weight.name}' is not whole in the converted graph: the converter changed it, or merged it "
+                "with one of equal value"
+            )
 
 
 def _elements(entry: WeightPlacement) -> int:

@@ -21,7 +21,12 @@ def input_names(model: keras.Model) -> tuple[str, ...]:
     Raises:
         BadInput: if the model has no graph, and so no named inputs.
     """
-    return tuple(str(tensor._keras_history.operation.name) for tensor in required_graph(model).inputs)
+    names: list[str] = []
+    for number, tensor in enumerate(required_graph(model).inputs, start=1):
+        own = str(tensor._keras_history.operation.name)
+        # A model made from the inside of another has inputs that nobody named.
+        names.append(unused_name(f"input_layer_{number}" if own.startswith("keras_tensor") else own, set(names)))
+    return tuple(names)
 
 
 def output_names(model: keras.Model) -> tuple[str, ...]:
@@ -34,9 +39,11 @@ def output_names(model: keras.Model) -> tuple[str, ...]:
         BadInput: if the model has no graph, and so no named outputs.
     """
     inputs = set(input_names(model))
+    wanted = [f"{own}_out" if own in inputs else own for own in _own_output_names(model)]
     names: list[str] = []
-    for own in _own_output_names(model):
-        names.append(unused_name(f"{own}_out" if own in inputs else own, {*names, *inputs}))
+    for name in wanted:
+        # A second output of a name must not take the name that another output has by itself.
+        names.append(name if name not in {*names, *inputs} else unused_name(name, {*names, *inputs, *wanted}))
     return tuple(names)
 
 

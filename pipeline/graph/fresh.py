@@ -6,8 +6,9 @@ from collections.abc import Callable
 from typing import Any
 
 import keras
+import numpy as np
 
-from pipeline.errors import BadInput
+from pipeline.errors import BadInput, one_line
 
 Config = dict[str, Any]
 
@@ -31,7 +32,7 @@ def fresh_layer(layer: keras.Layer, name: str, change: Callable[[Config], Config
         config = change({**layer.get_config(), "name": name})
         return type(layer).from_config(config)
     except Exception as error:
-        reason = "it has none" if isinstance(error, NotImplementedError) else first_line(error)
+        reason = "it has none" if isinstance(error, NotImplementedError) else one_line(error)
         raise NotRebuildable(
             f"layer '{layer.name}' ({type(layer).__name__}) can't be made anew from its config: {reason}; "
             "give it get_config() and from_config()"
@@ -49,20 +50,33 @@ def copy_state(source: keras.Layer, target: keras.Layer) -> None:
             f"layer '{source.name}' ({type(source).__name__}) made anew from its config has {len(target.variables)} "
             f"variables where it has {len(source.variables)}: its config does not tell the whole layer"
         )
+    for old, new in zip(source._flatten_layers(), target._flatten_layers(), strict=True):
+        new.trainable = old.trainable  # parents come first: setting one sets its children
+        _copy_what_no_variable_holds(old, new)
     for old, new in zip(source.variables, target.variables, strict=True):
         new.assign(old)
-    for old, new in zip(source._flatten_layers(), target._flatten_layers(), strict=True):
-        _copy_lookup(old, new)
+        new.trainable = old.trainable
+    for new in target._flatten_layers():
         if hasattr(new, "finalize_state"):  # Normalization and its like keep tensors made from their variables
             new.finalize_state()
 
 
-def _copy_lookup(source: Any, target: Any) -> None:
-    """Adapted lookup layers hold their vocabulary outside of variables and config."""
-    if hasattr(source, "get_vocabulary") and source.get_vocabulary() != target.get_vocabulary():
-        target.set_vocabulary(source.get_vocabulary(include_special_tokens=False))
+def _copy_what_no_variable_holds(source: Any, target: Any) -> None:
+    """Adapted preprocessing layers hold what they learnt outside of variables and config."""
+    try:
+        if isinstance(source, keras.layers.Discretization):
+            target.summary, target.bin_boundaries = source.summary, source.bin_boundaries
+        elif hasattr(source, "get_vocabulary") and source.get_vocabulary() != target.get_vocabulary():
+            target.set_vocabulary(source.get_vocabulary(include_special_tokens=False), **_weights_of_words(source))
+    except Exception as error:
+        raise NotRebuildable(f"layer '{source.name}' can't hand on what it has learnt: {one_line(error)}") from error
 
 
-def first_line(error: Exception) -> str:
-    """What an exception of somebody else's code says, on one line."""
-    return next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)
+def _weights_of_words(lookup: Any) -> dict[str, Any]:
+    """The inverse document frequencies of a `tf_idf` lookup, without those of its special tokens in front."""
+    inner = getattr(lookup, "_lookup_layer", lookup)
+    if inner.output_mode != "tf_idf":
+        return {}
+    weights = np.asarray(inner.idf_weights)
+    words = len(inner.get_vocabulary(include_special_tokens=False))
+    return {"idf_weights": weights[len(weights) - words :]}

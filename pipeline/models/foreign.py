@@ -6,9 +6,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stdout
 
-from pipeline.errors import BadInput, PipelineError
-
-_MESSAGE_CHARACTERS = 400
+from pipeline.errors import BadInput, PipelineError, one_line
 
 
 @contextmanager
@@ -32,9 +30,3 @@ def calling_foreign(what: str, advice: str = "") -> Iterator[None]:
     except (Exception, SystemExit) as error:
         hint = f"; {advice}" if advice else ""
         raise BadInput(f"{what} raised {type(error).__name__}: {one_line(error)}{hint}") from error
-
-
-def one_line(error: BaseException) -> str:
-    """The message of an exception, without line breaks, cut where it gets long."""
-    text = " ".join(str(error).split()) or "no message"
-    return text if len(text) <= _MESSAGE_CHARACTERS else text[:_MESSAGE_CHARACTERS].rstrip() + "…"

@@ -43,7 +43,7 @@ def train(subject: Resolved, variant: Variant, folder: Path, seed: int = 0) -> T
         samples = draw_samples(data, plan, seed)
     shared = build_model(subject)
     model = unshare(shared) if variant == "unshared" else shared
-    with publishing(folder, RECORD) as scratch:
+    with publishing(folder, _why_untrained) as scratch:
         fitted = fit_epochs(model, plan, subject.task.metric, samples, title=f"{subject.name}, {variant}")
         save_weights(model, scratch / WEIGHTS)
         record = TrainingRecord(
@@ -62,6 +62,11 @@ def train(subject: Resolved, variant: Variant, folder: Path, seed: int = 0) -> T
         )
         write_record(scratch / RECORD, record)
     return record
+
+
+def _why_untrained(folder: Path) -> str | None:
+    foreign = sorted(path.name for path in folder.iterdir() if path.name not in (RECORD, WEIGHTS))
+    return f"it holds {', '.join(foreign)}, which training does not write" if foreign else None
 
 
 def _data_and_plan(subject: Resolved) -> tuple[Data, FitPlan]:

@@ -6,7 +6,8 @@ from typing import Any
 
 import keras
 
-from pipeline.graph.fresh import Config, NotRebuildable, copy_state, first_line, fresh_layer
+from pipeline.errors import one_line
+from pipeline.graph.fresh import Config, NotRebuildable, copy_state, fresh_layer
 from pipeline.graph.read import CallSite, read
 from pipeline.graph.rebuild import rebuild
 
@@ -42,7 +43,7 @@ def float64_clone(model: keras.Model) -> keras.Model:
     except NotRebuildable:
         raise
     except Exception as error:
-        raise NotRebuildable(f"the model can't be built in float64: {first_line(error)}") from error
+        raise NotRebuildable(f"the model can't be built in float64: {one_line(error)}") from error
     for site in graph.sites:
         if site.is_layer:
             copy_state(site.layer, fresh[id(site.layer)])

@@ -11,8 +11,9 @@ import numpy as np
 import tensorflow as tf
 
 from pipeline import cases
+from pipeline.errors import one_line
 from pipeline.graph.call import named_call
-from pipeline.graph.fresh import NotRebuildable, first_line
+from pipeline.graph.fresh import NotRebuildable
 from pipeline.records import Case, InputSpec, Signature, TensorSpec, Tolerance, Truth
 from pipeline.store import digest, refusing_unwritable, write_record
 from pipeline.truth.float64 import float64_clone
@@ -115,7 +116,7 @@ def _reference(model: keras.Model, signature: Signature, trial: Arrays) -> tuple
     except NotRebuildable as refusal:
         return None, str(refusal)
     except Exception as error:  # noqa: BLE001 - the layers' own code runs here, in a precision it may not expect
-        return None, f"the model does not run in float64: {first_line(error)}"
+        return None, f"the model does not run in float64: {one_line(error)}"
     return answer, None
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import keras
 from keras import tree
 
-from pipeline.graph.call import output_names, renamed_outputs
+from pipeline.graph.call import input_names, output_names, renamed_outputs
 from pipeline.graph.read import INPUTS, CallGraph, TensorRef, read, required_graph
 from pipeline.records import InputSpec, Shape, Signature, TensorSpec
 
@@ -52,13 +52,13 @@ def read_signature(model: keras.Model) -> Signature:
     sites = read(model)
     inputs = tuple(
         InputSpec(
-            name=tensor._keras_history.operation.name,
-            shape=_input_shape(tensor),
+            name=name,
+            shape=_input_shape(name, tensor),
             dtype=tensor.dtype,
             ids_below=_ids_below(sites, index),
             is_masked=_is_masked(sites, index),
         )
-        for index, tensor in enumerate(graph.inputs)
+        for index, (name, tensor) in enumerate(zip(input_names(model), graph.inputs, strict=True))
     )
     names = output_names(model)
     shapes = _output_shapes(graph, inputs, names)
@@ -69,8 +69,7 @@ def read_signature(model: keras.Model) -> Signature:
     return Signature(inputs=inputs, outputs=outputs, renamed=renamed_outputs(model))
 
 
-def _input_shape(tensor: Any) -> Shape:
-    name = tensor._keras_history.operation.name
+def _input_shape(name: str, tensor: Any) -> Shape:
     between = _AXIS_NAMES.get(len(tensor.shape), ())
     axes = (BATCH, *(f"{name}_{axis}" for axis in between))
     return tuple(
@@ -143,10 +142,10 @@ def _is_masked(graph: CallGraph, index: int) -> bool:
 
 def _readers(graph: CallGraph, ref: TensorRef) -> Iterator[Any]:
     """The layers that read `ref` itself, or read it through sites that pass values on."""
-    for index, site in enumerate(graph.sites):
-        if ref not in tree.flatten((site.args, site.kwargs)):
+    reached = {ref}
+    for index, site in enumerate(graph.sites):  # in call order, so that what is passed on is known before it is read
+        if reached.isdisjoint(leaf for leaf in tree.flatten((site.args, site.kwargs)) if isinstance(leaf, TensorRef)):
             continue
         yield site.layer
         if type(site.layer).__name__ in _PASSES_VALUES:
-            for number in range(site.n_outputs):
-                yield from _readers(graph, TensorRef(index, number))
+            reached |= {TensorRef(index, number) for number in range(site.n_outputs)}

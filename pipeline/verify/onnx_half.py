@@ -19,7 +19,7 @@ from onnxruntime.capi import onnxruntime_pybind11_state
 
 from pipeline import bundle
 from pipeline.audit import read_onnx
-from pipeline.errors import BadInput
+from pipeline.errors import BadInput, one_line
 from pipeline.records import Check, TensorSpec, Verdict
 from pipeline.verify import sharing
 from pipeline.verify.child import announce, answer
@@ -56,7 +56,7 @@ def _check_model(model: Path) -> Check:
     try:
         onnx.checker.check_model(str(model), full_check=True)
     except (onnx.checker.ValidationError, onnx.shape_inference.InferenceError) as error:
-        return Check(name="onnx checker", passed=False, detail=_one_line(error))
+        return Check(name="onnx checker", passed=False, detail=one_line(error))
     return Check(name="onnx checker", passed=True, detail="shapes inferred")
 
 
@@ -117,7 +117,7 @@ def _against_truth(model: Path, truth_folder: Path) -> Judgement:
     try:
         session = onnxruntime.InferenceSession(str(model), providers=["CPUExecutionProvider"])
     except _RUNTIME_ERRORS as error:
-        return Judgement((asked, Check(name="onnxruntime loads it", passed=False, detail=_one_line(error))), ())
+        return Judgement((asked, Check(name="onnxruntime loads it", passed=False, detail=one_line(error))), ())
     loaded = Check(name="onnxruntime loads it", passed=True, detail=f"onnxruntime {onnxruntime.__version__}")
     inputs = _check_specs("inputs", session.get_inputs(), truth.signature.inputs)
     outputs = _check_specs("outputs", session.get_outputs(), truth.signature.outputs)
@@ -148,11 +148,7 @@ def _run(session: onnxruntime.InferenceSession, feed: Mapping[str, np.ndarray]) 
     try:
         return dict(zip(names, session.run(names, dict(feed)), strict=True))
     except _RUN_ERRORS as error:
-        raise ArtifactRefused(_one_line(error)) from error
-
-
-def _one_line(error: BaseException) -> str:
-    return " ".join(str(error).split())
+        raise ArtifactRefused(one_line(error)) from error
 
 
 if __name__ == "__main__":

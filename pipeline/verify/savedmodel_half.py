@@ -21,7 +21,7 @@ import tensorflow as tf
 
 from pipeline import bundle
 from pipeline.bundle import CaseArrays
-from pipeline.errors import BadInput
+from pipeline.errors import BadInput, one_line
 from pipeline.records import Check, Signature, TensorSpec, Truth, Verdict
 from pipeline.verify.child import announce, answer
 from pipeline.verify.parity import ArtifactRefused, Judgement, Run, check_truth, judge
@@ -58,7 +58,7 @@ def _judge_or_refuse(artifact: str, loader: Callable[[], Judgement]) -> Judgemen
     try:
         return loader()
     except _TENSORFLOW_ERRORS as error:
-        return Judgement((Check(name=f"{artifact} loads", passed=False, detail=_one_line(error)),), ())
+        return Judgement((Check(name=f"{artifact} loads", passed=False, detail=one_line(error)),), ())
 
 
 def _check_stored_once(model: Path, folder: Path) -> Check:
@@ -68,7 +68,7 @@ def _check_stored_once(model: Path, folder: Path) -> Check:
     try:
         variables = tf.train.list_variables(str(model / "variables" / "variables"))
     except _TENSORFLOW_ERRORS as error:
-        return Check(name=name, passed=False, detail=_one_line(error))
+        return Check(name=name, passed=False, detail=one_line(error))
     stored = sum(int(np.prod(shape, dtype=np.int64)) for key, shape in variables if key != _OBJECT_GRAPH)
     return Check(name=name, passed=stored <= parameters, detail=f"{stored:,} elements of {parameters:,} parameters")
 
@@ -166,15 +166,10 @@ def _translated(names: _Names, run: Run) -> Run:
         try:
             answers = run({names.inputs.get(name, name): array for name, array in feed.items()})
         except _TENSORFLOW_ERRORS as error:
-            raise ArtifactRefused(_one_line(error)) from error
+            raise ArtifactRefused(one_line(error)) from error
         return {keras: answers[own] for keras, own in names.outputs.items() if own in answers}
 
     return translated
-
-
-def _one_line(error: BaseException) -> str:
-    text = " ".join(str(error).split()) or type(error).__name__
-    return text[:300]
 
 
 if __name__ == "__main__":

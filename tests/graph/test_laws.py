@@ -99,6 +99,18 @@ def test_the_twin_computes_bitwise_the_same(name: str) -> None:
 
 
 @every_model
+def test_the_twin_trains_what_the_model_trains(name: str) -> None:
+    """A frozen layer, sublayer or weight is frozen in every copy."""
+    model = BUILDERS[name]()
+    twin = twin_of(model)
+    for site in read(model).sites:
+        if site.is_layer:
+            for copy in twin.copies[id(site.layer)]:
+                assert [w.trainable for w in copy.weights] == [w.trainable for w in site.layer.weights]
+                assert len(copy.trainable_weights) == len(site.layer.trainable_weights)
+
+
+@every_model
 def test_the_twin_stores_a_copy_for_each_call_site(name: str) -> None:
     """Its parameters are the sum over call sites, and no two sites read one layer."""
     model = BUILDERS[name]()
