@@ -10,8 +10,9 @@ from pipeline.records import InputSpec, Signature
 # Raised whenever the same seed would give other values, because frozen cases may be kept as a seed alone.
 GENERATOR_VERSION = 1
 
-# Sizes of the free axes other than `batch`: long enough for padding to matter, short enough for a loop to be quick.
-_SHORTEST_AXIS, _LONGEST_AXIS = 3, 12
+# Free axes other than `batch` run from the shortest that the model takes to four times that: from 3, long enough for
+# padding to matter and short enough for a loop to be quick.
+_LONGEST_IN_SHORTEST = 4
 _FLOATS = ("float16", "float32", "float64")
 _INTEGERS = ("int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64")
 _INTEGERS_BELOW = 10
@@ -40,7 +41,8 @@ def _axis_sizes(signature: Signature, batch: int, rng: np.random.Generator) -> d
     for spec in signature.inputs:
         for axis in spec.shape:
             if isinstance(axis, str) and axis not in sizes:
-                sizes[axis] = int(rng.integers(_SHORTEST_AXIS, _LONGEST_AXIS + 1))
+                shortest = signature.shortest_axis
+                sizes[axis] = int(rng.integers(shortest, _LONGEST_IN_SHORTEST * shortest + 1))
     return sizes
 
 

@@ -54,11 +54,16 @@ class InputSpec(TensorSpec):
 
 
 class Signature(Record):
-    """The inputs and outputs of a model, in model order; `renamed` maps an output's own name to the one it got."""
+    """The inputs and outputs of a model, in model order.
+
+    `renamed` maps an output's own name to the one it got; `shortest_axis` is the smallest size of a free axis other
+    than `batch` at which the model was seen to run.
+    """
 
     inputs: tuple[InputSpec, ...]
     outputs: tuple[TensorSpec, ...]
     renamed: dict[str, str] = {}
+    shortest_axis: int = 3
 
 
 class FileDigest(Record):

@@ -11,13 +11,14 @@ import numpy as np
 import tensorflow as tf
 
 from pipeline import cases
-from pipeline.errors import one_line
+from pipeline.errors import BadInput, PipelineError, one_line
 from pipeline.graph.call import named_call
 from pipeline.graph.fresh import NotRebuildable
 from pipeline.records import Case, InputSpec, Signature, TensorSpec, Tolerance, Truth
 from pipeline.store import digest, refusing_unwritable, write_record
 from pipeline.truth.float64 import float64_clone
 from pipeline.truth.signature import read_signature
+from pipeline.truth.trial import first_that_runs, static_batch
 
 Arrays = Mapping[str, np.ndarray]
 
@@ -44,13 +45,17 @@ def freeze(model: keras.Model, folder: Path, real: Arrays | None = None, seed: i
         BadInput: if the model has no graph to read, or the folder can't be written.
     """
     signature, answer = _compiled(model, read_signature(model))
-    inputs = _inputs(signature, real, seed)
-    reference, no_float64 = _reference(model, signature, inputs[0][1])
+
+    def run(candidate: Signature) -> list[tuple[Case, Arrays, Arrays]]:
+        return [(case, feed, answer(feed)) for case, feed in _inputs(candidate, real, seed)]
+
+    signature, answered = first_that_runs(model, signature, run)
+    reference, no_float64 = _reference(model, signature, answered[0][1])
     arrays: dict[str, np.ndarray] = {}
     kept: list[Case] = []
-    for case, feed in inputs:
+    for case, feed, float32 in answered:
         frozen = {f"{case.key}/in/{name}": value for name, value in feed.items()}
-        frozen |= {f"{case.key}/f32/{name}": value for name, value in answer(feed).items()}
+        frozen |= {f"{case.key}/f32/{name}": value for name, value in float32.items()}
         if reference is not None:
             frozen |= {f"{case.key}/f64/{name}": value for name, value in reference(feed).items()}
         if kept and _bytes(arrays) + _bytes(frozen) > SAMPLES_MAX_BYTES:
@@ -81,7 +86,12 @@ def _compiled(model: keras.Model, signature: Signature) -> tuple[Signature, Any]
         autograph=False,
         input_signature=[{spec.name: _tensor_spec(spec) for spec in signature.inputs}],
     )
-    answers = call.get_concrete_function().structured_outputs
+    try:
+        answers = call.get_concrete_function().structured_outputs
+    except PipelineError:
+        raise
+    except Exception as error:
+        raise BadInput(f"TensorFlow can't trace model '{model.name}': {one_line(error)}") from error
     outputs = tuple(_as_compiled(spec, answers[spec.name]) for spec in signature.outputs)
 
     return signature.model_copy(update={"outputs": outputs}), lambda feed: _called(call, feed)
@@ -89,6 +99,8 @@ def _compiled(model: keras.Model, signature: Signature) -> tuple[Signature, Any]
 
 def _as_compiled(spec: TensorSpec, answer: Any) -> TensorSpec:
     """The dtype that the compiled function returns, and the sizes that TensorFlow knows where Keras does not."""
+    if answer.shape.rank != len(spec.shape):
+        raise BadInput(f"output '{spec.name}' has shape {spec.shape} in Keras and {answer.shape} in TensorFlow")
     sizes = [axis if size is None else size for axis, size in zip(spec.shape, answer.shape, strict=True)]
     return TensorSpec(name=spec.name, shape=tuple(sizes), dtype=answer.dtype.name)
 
@@ -121,8 +133,8 @@ def _reference(model: keras.Model, signature: Signature, trial: Arrays) -> tuple
 
 
 def _inputs(signature: Signature, real: Arrays | None, seed: int) -> list[tuple[Case, dict[str, np.ndarray]]]:
-    static = signature.inputs[0].shape[0] if signature.inputs[0].shape else None
-    batches = (static,) if isinstance(static, int) else BATCHES
+    static = static_batch(signature)
+    batches = BATCHES if static is None else (static,)
     frozen = []
     for batch in batches:
         key = f"random{batch}"
@@ -137,6 +149,7 @@ def _tolerance(model: keras.Model) -> Tolerance:
     """The stated tolerance for the coarsest precision that any layer computes in."""
     layers = model._flatten_layers()
     precisions = {"int8" if layer.quantization_mode else layer.compute_dtype for layer in layers}
+    precisions |= {layer.dtype for layer in layers if isinstance(layer, keras.layers.InputLayer)}
     relative = max(_RELATIVE.get(precision, 0.0) for precision in {*precisions, "float32"})
     return Tolerance(rule="stated", absolute=_ABSOLUTE, relative=relative)
 

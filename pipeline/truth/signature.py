@@ -61,7 +61,7 @@ def read_signature(model: keras.Model) -> Signature:
         for index, (name, tensor) in enumerate(zip(input_names(model), graph.inputs, strict=True))
     )
     names = output_names(model)
-    shapes = _output_shapes(graph, inputs, names)
+    shapes = output_shapes(model, inputs, names)
     outputs = tuple(
         TensorSpec(name=name, shape=shape, dtype=tensor.dtype)
         for name, shape, tensor in zip(names, shapes, graph.outputs, strict=True)
@@ -78,8 +78,9 @@ def _input_shape(name: str, tensor: Any) -> Shape:
     )
 
 
-def _output_shapes(graph: Any, inputs: tuple[InputSpec, ...], names: tuple[str, ...]) -> list[Shape]:
+def output_shapes(model: keras.Model, inputs: tuple[InputSpec, ...], names: tuple[str, ...]) -> list[Shape]:
     """The outputs' shapes, each free axis named after the input axis that it is as long as in two trials."""
+    graph = required_graph(model)
     free = [axis for spec in inputs for axis in spec.shape if isinstance(axis, str)]
     axes = list(dict.fromkeys([BATCH, *free]))
     trials = [_trial(graph, inputs, dict(zip(axes, sizes, strict=False))) for sizes in _TRIAL_SIZES]
