@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import sys
 import traceback
 from collections.abc import Callable, Sequence
@@ -11,10 +12,12 @@ from typing import Annotated, Any
 import typer
 from pydantic import BaseModel
 from rich.console import Console
+from rich.markup import escape
+from rich.status import Status
 from typer.exceptions import TyperException
 
 from pipeline import stages
-from pipeline.errors import BadInput, PipelineError
+from pipeline.errors import BadInput, PipelineError, one_line
 
 app = typer.Typer(
     name="shared-layers",
@@ -26,8 +29,9 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
-_console = Console(highlight=False)
-_errors = Console(stderr=True, highlight=False)
+# What a user typed is text, not markup: a folder may be called [red].
+_console = Console(highlight=False, markup=False)
+_errors = Console(stderr=True, highlight=False, markup=False)
 
 _INTERRUPTED = 130  # what typer makes of Ctrl-C: the shell's convention, which is not ours
 _WHEN_INTERRUPTED = "interrupted; nothing that was there before is changed"
@@ -74,7 +78,7 @@ def describe(
     as_json: JsonOption = False,
 ) -> None:
     """Show which layers are shared, where, and what that saves."""
-    with _errors.status(f"reading {model}"):
+    with _working(f"reading {model}"):
         description = stages.describe(_reference(model, weights, imports))
     if mermaid:
         print(description.mermaid)
@@ -116,21 +120,21 @@ def export(
 ) -> None:
     """Export models to bundles; each is verified before it is published."""
     options = stages.export_options(opset, [name.strip() for name in formats.split(",") if name.strip()])
+    manifests: list[BaseModel] = []
 
     def one(text: str) -> bool:
         reference = _reference(text, weights, imports, data)
-        with _errors.status(f"exporting {text}: truth, artifacts, verdict"):
+        with _working(f"exporting {text}: truth, artifacts, verdict"):
             manifest, folder = stages.export(reference, _variant(variant), options, output)
-        if as_json:
-            _show(manifest, as_json)
-        else:
+        manifests.append(manifest)
+        if not as_json:
             _console.print(f"exported {manifest.model} ({manifest.variant}) to {folder}", soft_wrap=True)
             for name, reason in manifest.left_out.items():
-                _errors.print(f"note: {name} is left out: {reason}", markup=False, soft_wrap=True)
+                _errors.print(f"note: {name} is left out: {reason}", soft_wrap=True)
         _warn_unless_shared(bool(manifest.shared_layers) or variant != "shared", text)
         return True
 
-    _each(models, one)
+    _each(models, one, manifests if as_json else None)
 
 
 @app.command()
@@ -140,16 +144,17 @@ def verify(
 ) -> None:
     """Verify bundles as they lie on disk, each runtime in a fresh process."""
 
+    verdicts: list[BaseModel] = []
+
     def one(text: str) -> bool:
-        with _errors.status(f"verifying {text}, each runtime in a fresh process"):
+        with _working(f"verifying {text}, each runtime in a fresh process"):
             verdict = stages.verify(text)
-        if as_json:
-            _show(verdict, as_json)
-        else:
+        verdicts.append(verdict)
+        if not as_json:
             stages.print_verdict(verdict, _console)
         return verdict.passed
 
-    _each(bundles, one)
+    _each(bundles, one, verdicts if as_json else None)
 
 
 @app.command()
@@ -210,7 +215,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line and exit with its status."""
     given = list(sys.argv[1:] if arguments is None else arguments)
     wants_traceback = "--debug" in given
-    sys.exit(_status(lambda: app([a for a in given if a != "--debug"], standalone_mode=False), wants_traceback))
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # what is half done is cleared away, as after Ctrl-C
+    sys.exit(
+        _status(
+            lambda: app([a for a in given if a != "--debug"], prog_name=app.info.name, standalone_mode=False),
+            wants_traceback,
+        )
+    )
 
 
 def _status(run: Callable[[], Any], wants_traceback: bool) -> int:
@@ -222,15 +233,15 @@ def _status(run: Callable[[], Any], wants_traceback: bool) -> int:
     except typer.Exit as stop:
         return int(stop.exit_code)
     except TyperException as error:
-        return _fail(f"{_usage(error)} (see shared-layers --help)", 2, wants_traceback)
+        usage = _usage(error)  # empty where the help was printed for want of a command
+        return _fail(f"{usage} (see shared-layers --help)", 2, wants_traceback) if usage else 2
     except (KeyboardInterrupt, typer.Abort):
         return _fail(_WHEN_INTERRUPTED, 2, wants_traceback)
     except BrokenPipeError:
         return 0
     except Exception as error:  # noqa: BLE001 - the last line of defence: one line, not a traceback
-        message = " ".join(str(error).split())[:400]
         hint = "" if wants_traceback else " (--debug shows where)"
-        return _fail(f"unexpected {type(error).__name__}: {message}{hint}", 2, wants_traceback)
+        return _fail(f"unexpected {type(error).__name__}: {one_line(error)}{hint}", 2, wants_traceback)
     if outcome == _INTERRUPTED:
         return _fail(_WHEN_INTERRUPTED, 2, wants_traceback)
     return outcome if isinstance(outcome, int) else 0
@@ -244,22 +255,31 @@ def _usage(error: Exception) -> str:
 def _fail(message: str, status: int, wants_traceback: bool) -> int:
     if wants_traceback:
         traceback.print_exc()
-    _errors.print(f"error: {message}", markup=False, soft_wrap=True, style="red")
+    _errors.print(f"error: {message}", soft_wrap=True, style="red")
     return status
 
 
-def _each(texts: Sequence[str], one: Callable[[str], bool]) -> None:
-    """Run for each text and go on past one that fails; the worst status is that of the command."""
+def _each(texts: Sequence[str], one: Callable[[str], bool], results: list[BaseModel] | None) -> None:
+    """Run for each text and go on past one that fails; the worst status is that of the command.
+
+    `results` are printed as JSON at the end: one object for one text, an array for several.
+    """
     worst = 0
     for text in texts:
         try:
             held = one(text)
-        except PipelineError as error:
+        except Exception as error:
             if len(texts) == 1:
                 raise
-            worst = max(worst, _fail(f"{text}: {error}", error.exit_status, False))
+            expected = isinstance(error, PipelineError)
+            status = error.exit_status if isinstance(error, PipelineError) else 2
+            said = str(error) if expected else f"unexpected {type(error).__name__}: {one_line(error)}"
+            worst = max(worst, _fail(f"{text}: {said}", status, False))
             continue
         worst = max(worst, 0 if held else 1)
+    if results:
+        documents = [result.model_dump_json(indent=1) for result in results]
+        print(documents[0] if len(texts) == 1 else "[" + ",\n".join(documents) + "]")
     if worst:
         raise typer.Exit(worst)
 
@@ -267,6 +287,11 @@ def _each(texts: Sequence[str], one: Callable[[str], bool]) -> None:
 def _report(texts: Sequence[str]) -> None:
     for text in texts:
         stages.report(text, _console)
+
+
+def _working(what: str) -> Status:
+    """A spinner on stderr, where that is a terminal, for what takes seconds."""
+    return _errors.status(escape(what))
 
 
 def _reference(
@@ -291,4 +316,6 @@ def _show(result: BaseModel, as_json: bool) -> None:
 
 def _warn_unless_shared(is_shared: bool, text: str) -> None:
     if not is_shared:
-        _errors.print(f"warning: {text} has no shared layer: everything works, but there is nothing to compare")
+        _errors.print(
+            f"warning: {text} has no shared layer: everything works, but there is nothing to compare", soft_wrap=True
+        )

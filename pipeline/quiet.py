@@ -14,15 +14,14 @@ from collections.abc import Iterator
 
 
 def load_tensorflow() -> None:
-    """Import TensorFlow and let it find its devices; quietly, unless TF_CPP_MIN_LOG_LEVEL says what to show."""
+    """Import TensorFlow and let it find its devices; quietly, unless TF_CPP_MIN_LOG_LEVEL is 0: show everything."""
     os.environ.setdefault("KERAS_BACKEND", "tensorflow")
     if "tensorflow" in sys.modules:
         return
-    if "TF_CPP_MIN_LOG_LEVEL" in os.environ:
+    if os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3") == "0":
         import tensorflow
 
         return
-    os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
     with _errors_held_back():
         import tensorflow
 

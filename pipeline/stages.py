@@ -210,7 +210,9 @@ def export_bundle(
     load_tensorflow()
     from pipeline.deploy.runtime import Bundle
     from pipeline.export.options import ExportOptions
+    from pipeline.graph.read import required_graph
 
+    required_graph(model)
     folder = Path(directory)
     labels = _Labels(name or model.name, "shared", _metric(model, task))
     return Bundle(folder, _publish(model, folder, labels, task, options or ExportOptions()))

@@ -170,6 +170,29 @@ def test_bad_input_is_one_line_and_exit_status_two(capsys, folder, case: str) ->
     assert [path for path in sorted(folder.rglob("*")) if "__pycache__" not in path.parts] == before
 
 
+def test_several_results_are_one_json_array(capsys, folder) -> None:
+    """And one is one object."""
+    (folder / "other.py").write_text(OWN_MODEL)
+    _, out, _ = run(capsys, "export", "own.py:build", "other.py:build", "--formats", "onnx", "--json")
+    assert [document["model"] for document in json.loads(out)] == ["own", "other"]
+
+
+def test_what_a_user_typed_is_text_and_not_markup(capsys, folder) -> None:
+    """A folder may be called [red]."""
+    (folder / "[red]").mkdir()
+    (folder / "[red]" / "own.py").write_text(OWN_MODEL)
+    status, out, _ = run(capsys, "export", "[red]/own.py:build", "--formats", "onnx", "--output", "out[/b]")
+    assert (status, out) == (0, "exported own (shared) to out[/b]/own\n")
+
+
+def test_without_a_command_the_help_is_shown(capsys) -> None:
+    """And no empty error."""
+    status, out, err = run(capsys)
+    assert status == 2
+    assert "Usage: shared-layers" in out + err
+    assert "error" not in err
+
+
 def test_debug_adds_the_traceback(capsys, folder) -> None:
     """Before the line."""
     status, _, err = run(capsys, "describe", "own.py:raises", "--debug")

@@ -282,6 +282,15 @@ def training_fixed_at_a_nested_call() -> keras.Model:
 
 
 @zoo_model
+def training_fixed_inside_a_submodel() -> keras.Model:
+    """A call of it that does not fix `training` takes what the call before it left, over what is fixed inside."""
+    i, norm = keras.Input((4,)), layers.BatchNormalization()
+    sub = keras.Model(i, norm(i, training=True), name="sub")
+    a, b = pair((4,))
+    return keras.Model([a, b], [sub(a), sub(b, training=False)])
+
+
+@zoo_model
 def noise_on_both_sides() -> keras.Model:
     """Random layers, shared, with their calls at different depths."""
     noise, drop = layers.GaussianNoise(0.3), layers.Dropout(0.3)

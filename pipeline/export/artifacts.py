@@ -55,7 +55,7 @@ def write_artifacts(
     if "saved_model" in options.formats:
         export_saved_model(flat, signature, folder / FILES["saved_model"])
     if "keras" in options.formats:
-        reason = export_keras(flat, signature, feed, folder / FILES["keras"])
+        reason = export_keras(model, flat, signature, feed, folder / FILES["keras"])
         if reason is not None:
             left_out[FILES["keras"]] = reason
     return Artifacts(parameters(graph), shared_layers(graph), weight_map, left_out)

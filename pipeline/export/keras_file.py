@@ -1,13 +1,13 @@
 """`model.keras`: a file that reloads with its sharing.
 
 A `.keras` file of a model whose layers are shared across submodels can't be loaded ("expected 2 variables, but received
-0"; keras #9571, #10898). The same layers in one flat graph save and reload, so that is what is saved.
+0"; keras #9571, #10898). The same layers in one flat graph save and reload, so there that is what is saved.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import keras
 import numpy as np
@@ -17,43 +17,51 @@ from pipeline.errors import one_line
 from pipeline.graph.call import named_call
 from pipeline.records import Signature
 
+Arrays = Mapping[str, np.ndarray]
 
-def export_keras(flat: keras.Model, signature: Signature, feed: dict[str, np.ndarray], path: Path) -> str | None:
-    """Save the flat model, load it again and ask both the same.
+
+def export_keras(model: keras.Model, flat: keras.Model, signature: Signature, feed: Arrays, path: Path) -> str | None:
+    """Save the model, or its flat form where its own does not reload with its sharing and answers.
 
     Args:
-        flat: the model without submodels.
+        model: as the user wrote it.
+        flat: the same without submodels.
         signature: its inputs and outputs.
-        feed: one input by name, `(batch, ...)` each.
+        feed: one input by name, `(batch, ...)` each, on which the reloaded model is tried.
         path: of the `.keras` file.
 
     Returns:
-        None if the file holds what the model is; else the reason why it does not, and there is no file.
+        None if the file holds what the model is; else the reason why none does, and there is no file.
     """
-    try:
-        flat.save(path)
-        loaded = keras.models.load_model(path)
-        reason = _difference(flat, loaded, signature, feed)
-    except Exception as error:  # noqa: BLE001 - saving and loading run the layers' own code
-        reason = f"Keras can't save it so that it loads again: {one_line(error)}"
-    if reason is not None:
-        path.unlink(missing_ok=True)
+    expected = _answers(flat, signature, feed)
+    count = len({id(weight) for weight in flat.weights})
+    reason = None
+    for candidate in (model, flat):
+        reason = _saved(candidate, path, count) or _difference(path, signature, feed, expected)
+        if reason is None:
+            return None
+    path.unlink(missing_ok=True)
     return reason
 
 
-def _difference(
-    flat: keras.Model, loaded: keras.Model, signature: Signature, feed: dict[str, np.ndarray]
-) -> str | None:
-    if len(loaded.weights) != len({id(weight) for weight in flat.weights}):
-        return f"reloaded it has {len(loaded.weights)} weights where the model has {len(flat.weights)}: sharing is lost"
-    for name, answer in _answers(flat, signature, feed).items():
-        again = _answers(loaded, signature, feed)[name]
-        if answer.shape != again.shape or not np.array_equal(answer, again, equal_nan=answer.dtype.kind == "f"):
+def _saved(candidate: keras.Model, path: Path, count: int) -> str | None:
+    """Save a model and load it again; why that does not give the model back, if it does not."""
+    try:
+        candidate.save(path)
+        loaded = len(keras.models.load_model(path).weights)
+    except Exception as error:  # noqa: BLE001 - saving and loading run the layers' own code
+        return f"Keras can't save it so that it loads again: {one_line(error)}"
+    return None if loaded == count else f"reloaded it has {loaded} weights where the model has {count}: sharing is lost"
+
+
+def _difference(path: Path, signature: Signature, feed: Arrays, expected: Arrays) -> str | None:
+    for name, again in _answers(keras.models.load_model(path), signature, feed).items():
+        if not np.array_equal(expected[name], again, equal_nan=again.dtype.kind == "f"):
             return f"reloaded it computes another '{name}'"
     return None
 
 
-def _answers(model: keras.Model, signature: Signature, feed: dict[str, np.ndarray]) -> dict[str, Any]:
+def _answers(model: keras.Model, signature: Signature, feed: Arrays) -> dict[str, np.ndarray]:
     call = tf.function(named_call(model, signature), autograph=False)
-    tensors = {name: tf.convert_to_tensor(value) for name, value in feed.items()}
-    return {name: np.asarray(answer) for name, answer in call(tensors).items()}
+    answers = call({name: tf.convert_to_tensor(value) for name, value in feed.items()})
+    return {name: np.asarray(answer) for name, answer in answers.items()}

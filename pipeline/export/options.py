@@ -33,9 +33,10 @@ class ExportOptions:
     input_signature: Mapping[str, Any] | None = None
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "formats", tuple(self.formats))
-        if not MIN_OPSET <= self.opset <= MAX_OPSET:
-            raise BadInput(f"opset {self.opset} can't be written: choose {MIN_OPSET} to {MAX_OPSET}")
+        formats = (self.formats,) if isinstance(self.formats, str) else tuple(self.formats or ())
+        object.__setattr__(self, "formats", formats)
+        if not isinstance(self.opset, int) or not MIN_OPSET <= self.opset <= MAX_OPSET:
+            raise BadInput(f"opset {self.opset!r} can't be written: choose {MIN_OPSET} to {MAX_OPSET}")
         unknown = sorted(set(self.formats) - set(FORMATS))
         if unknown or not self.formats:
             raise BadInput(f"unknown format {', '.join(unknown) or '(none)'}: choose among {', '.join(FORMATS)}")

@@ -22,11 +22,12 @@ SIGNATURE = "serving_default"
 
 
 class _Served(tf.Module):  # type: ignore[misc]
-    """What TensorFlow saves: the variables, and the function that reads them."""
+    """What TensorFlow saves: the variables and lookup tables, and the function that reads them."""
 
-    def __init__(self, variables: list[Any], serve: Any) -> None:
+    def __init__(self, variables: list[Any], tables: list[Any], serve: Any) -> None:
         super().__init__()
         self.variables_read = variables
+        self.tables_read = tables
         self.serve = serve
 
 
@@ -55,7 +56,8 @@ def export_saved_model(model: keras.Model, signature: Signature, directory: Path
     concrete._num_positional_args = 0
     captured = {id(outer) for outer, _ in concrete.graph.captures}
     variables = [variable.value for variable in model.variables if id(variable.value.handle) in captured]
-    tf.saved_model.save(_Served(variables, concrete), str(directory), signatures={SIGNATURE: concrete})
+    tables = [layer.lookup_table for layer in model._flatten_layers() if hasattr(layer, "lookup_table")]
+    tf.saved_model.save(_Served(variables, tables, concrete), str(directory), signatures={SIGNATURE: concrete})
 
 
 def served_names(inputs: list[str]) -> list[str]:

@@ -37,8 +37,8 @@ def describe(model: keras.Model) -> Description:
 
 
 def shared_layers(graph: CallGraph) -> tuple[SharedLayer, ...]:
-    """The layers with two or more call sites, in the order of their first call."""
-    return tuple(
+    """The layers with two or more call sites, in the order of their first call; then layers with the same weights."""
+    called_again = tuple(
         SharedLayer(
             layer=sites[0].path,
             kind=type(sites[0].layer).__name__,
@@ -48,6 +48,33 @@ def shared_layers(graph: CallGraph) -> tuple[SharedLayer, ...]:
         )
         for sites in graph.sites_of.values()
         if sites[0].is_layer and len(sites) > 1
+    )
+    return (*called_again, *_sharing_weights(graph))
+
+
+def _sharing_weights(graph: CallGraph) -> tuple[SharedLayer, ...]:
+    """Different layers that hold the same weights: wrappers of one network, an output tied to an embedding."""
+    holders: dict[int, dict[int, CallSite]] = {}
+    weights: dict[int, keras.Variable] = {}
+    for site in graph.sites:
+        for weight in site.layer.weights if site.is_layer else ():
+            weights[id(weight)] = weight
+            holders.setdefault(id(weight), {}).setdefault(id(site.layer), site)
+    groups: dict[tuple[int, ...], list[keras.Variable]] = {}
+    for key, by_layer in holders.items():
+        if len(by_layer) > 1:
+            groups.setdefault(tuple(by_layer), []).append(weights[key])
+    return tuple(
+        SharedLayer(
+            layer=" = ".join(graph.sites_of[layer][0].path for layer in layers),
+            kind="layers with the same weights",
+            call_sites=tuple(graph.label(site) for layer in layers for site in graph.sites_of[layer]),
+            input_shapes=tuple(
+                site.input_shapes[0] if site.input_shapes else () for layer in layers for site in graph.sites_of[layer]
+            ),
+            parameters=_elements(common),
+        )
+        for layers, common in groups.items()
     )
 
 

@@ -32,12 +32,27 @@ def flatten(model: keras.Model) -> keras.Model:
 
 def read_flat(model: keras.Model) -> tuple[CallGraph, frozenset[int]]:
     """The call graph that `flatten` builds, with the ids of the submodels that had to stay one call site."""
-    keep: frozenset[int] = frozenset()
-    graph = read(model)
+    keep = _fixing_training(model)
+    graph = read(model, keep)
     while (clash := _clash(graph)) is not None:
         keep |= {clash}
         graph = read(model, keep)
     return graph, keep
+
+
+def _fixing_training(model: keras.Model) -> frozenset[int]:
+    """The submodels that fix `training=True` for a layer inside. (A False is often Keras' own record of a plain call.)
+
+    A call of theirs that does not fix it takes what the call before it left in Keras' call context, and then overrides
+    what is fixed inside (`Layer._resolve_and_populate_arg`). No flat graph does that, so they stay one call site.
+    """
+    graph = read(model)
+    submodels = {id(submodel): submodel for site in graph.sites for submodel in site.within}
+    return frozenset(
+        key
+        for key, submodel in submodels.items()
+        if any(site.kwargs.get("training") is True for site in read(submodel).sites)
+    )
 
 
 def rebuild_flat(graph: CallGraph) -> keras.Model:

@@ -130,6 +130,8 @@ def required_graph(model: keras.Model) -> Any:
     Raises:
         BadInput: if it has none: a subclassed model, or a Sequential that was never built.
     """
+    if not isinstance(model, keras.Model):
+        raise BadInput(f"a keras.Model is needed, and this is a {type(model).__name__}")
     graph = graph_of(model)
     if graph is None:
         raise BadInput(

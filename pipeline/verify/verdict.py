@@ -49,8 +49,8 @@ def verify_files(directory: Path, manifest: Manifest, *, limit_s: float = LIMIT_
     parity: list[ParityFigure] = []
     not_judged: list[str] = []
     for half, artifact in ((_ONNX, bundle.ONNX_FILE), (_SAVED_MODEL, bundle.SAVED_MODEL)):
-        if artifact not in _artifacts(manifest):
-            continue
+        if artifact not in _artifacts(manifest) or not _is_plain(directory / artifact):
+            continue  # a missing or strange one is a failed check already
         if half is _SAVED_MODEL and find_spec("tensorflow") is None:
             not_judged.append(f"{artifact}: needs TensorFlow (pip install 'shared-layers[train]')")
             continue
@@ -79,6 +79,11 @@ def figures_table(verdict: Verdict) -> Table:
         cells = [f"{value:.2g}" for value in figures]
         table.add_row(figure.artifact, escape(figure.output), str(figure.batch), *cells, style=style)
     return table
+
+
+def _is_plain(artifact: Path) -> bool:
+    """Whether it is a file or a folder: reading a pipe would wait for ever."""
+    return artifact.is_file() or artifact.is_dir()
 
 
 def _artifacts(manifest: Manifest) -> set[str]:

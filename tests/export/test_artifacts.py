@@ -68,7 +68,7 @@ def test_a_layer_shared_across_submodels_reloads_in_a_fresh_process(tmp_path) ->
     signature = read_signature(model)
     feed = cases.generate(signature, 2, 0)
     path = tmp_path / "model.keras"
-    assert export_keras(flatten(model), signature, feed, path) is None
+    assert export_keras(model, flatten(model), signature, feed, path) is None
     code = (
         "import sys, json, numpy as np, keras; m = keras.models.load_model(sys.argv[1]);"
         "a = json.loads(sys.argv[2]); y = m([np.array(a['left'], 'float32'), np.array(a['right'], 'float32')]);"
@@ -88,11 +88,21 @@ def test_keras_own_file_of_such_a_model_can_not_be_loaded(tmp_path) -> None:
         keras.models.load_model(tmp_path / "own.keras")
 
 
+def test_a_keras_file_keeps_its_submodels_where_it_can(tmp_path) -> None:
+    """Only a model that Keras can't reload by itself becomes flat."""
+    model = ZOO["sequential_triplet"]()
+    signature = read_signature(model)
+    feed = cases.generate(signature, 2, 0)
+    assert export_keras(model, flatten(model), signature, feed, tmp_path / "model.keras") is None
+    assert "embed" in [layer.name for layer in keras.models.load_model(tmp_path / "model.keras").layers]
+
+
 def test_a_keras_file_that_loses_sharing_is_left_out_with_the_reason(tmp_path) -> None:
     """Sharing inside wrappers is in no config."""
     model = ZOO["three_wrappers_of_one_network"]()
     signature = read_signature(model)
-    reason = export_keras(flatten(model), signature, cases.generate(signature, 2, 0), tmp_path / "model.keras")
+    feed = cases.generate(signature, 2, 0)
+    reason = export_keras(model, flatten(model), signature, feed, tmp_path / "model.keras")
     assert reason is not None
     assert not (tmp_path / "model.keras").exists()
 
