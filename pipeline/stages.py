@@ -6,6 +6,7 @@ Rooms are imported inside the functions, here and nowhere else: the command line
 from __future__ import annotations
 
 import io
+import re
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -436,6 +437,7 @@ def report(text: str, console: Console) -> None:
 
 def draw_report(texts: Sequence[str], path: Path) -> None:
     """Write the report of some models as a picture of a terminal (SVG)."""
+    from rich._export_format import CONSOLE_SVG_FORMAT
     from rich.console import Console
 
     from pipeline.store import refusing_unwritable
@@ -443,8 +445,14 @@ def draw_report(texts: Sequence[str], path: Path) -> None:
     console = Console(record=True, width=_PICTURE_COLUMNS, highlight=False, file=io.StringIO())
     for text in texts:
         report(text, console)
+    picture = console.export_svg(title="make report", code_format=_without_web_fonts(CONSOLE_SVG_FORMAT))
     with refusing_unwritable(path.parent):
-        console.save_svg(str(path), title="make report")
+        path.write_text(picture, encoding="utf-8")
+
+
+def _without_web_fonts(svg_format: str) -> str:
+    """A picture in a page must not ask another host for its letters."""
+    return re.sub(r"@font-face \{\{.*?\}\}", "", svg_format, flags=re.DOTALL)
 
 
 # --- doctor -------------------------------------------------------------------------------------------------------

@@ -34,7 +34,8 @@ def show(figures: Figures, console: Console) -> None:
     else:
         console.print(f"{figures.model}: no figures", markup=False)
     for sentence in words(figures):
-        console.print(f"- {sentence}", markup=False, soft_wrap=True)
+        # A terminal wraps lines itself; a picture of one must not lose their ends.
+        console.print(f"- {sentence}", markup=False, soft_wrap=not console.record)
     console.print()
 
 
