@@ -16,7 +16,7 @@ from rich.markup import escape
 from rich.status import Status
 from typer.exceptions import TyperException
 
-from pipeline import stages
+from pipeline import printing, stages
 from pipeline.errors import BadInput, PipelineError, one_line
 
 app = typer.Typer(
@@ -151,7 +151,7 @@ def verify(
             verdict = stages.verify(text)
         verdicts.append(verdict)
         if not as_json:
-            stages.print_verdict(verdict, _console)
+            printing.print_verdict(verdict, _console)
         return verdict.passed
 
     _each(bundles, one, verdicts if as_json else None)
@@ -167,7 +167,7 @@ def audit(
     if as_json:
         _show(report, as_json)
     else:
-        stages.print_audit(report, _console)
+        printing.print_audit(report, _console)
 
 
 @app.command()
@@ -196,7 +196,7 @@ def report(
     if svg is None:
         _report(texts)
     else:
-        stages.draw_report(texts, svg)
+        printing.draw_report(texts, svg)
 
 
 @app.command()
@@ -206,7 +206,7 @@ def doctor(as_json: JsonOption = False) -> None:
     if as_json:
         _show(diagnosis, as_json)
     else:
-        stages.print_diagnosis(diagnosis, _console)
+        printing.print_diagnosis(diagnosis, _console)
     if not diagnosis.is_well:
         raise typer.Exit(1)
 
@@ -286,7 +286,7 @@ def _each(texts: Sequence[str], one: Callable[[str], bool], results: list[BaseMo
 
 def _report(texts: Sequence[str]) -> None:
     for text in texts:
-        stages.report(text, _console)
+        printing.print_report(text, _console)
 
 
 def _working(what: str) -> Status:

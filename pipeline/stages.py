@@ -5,8 +5,6 @@ Rooms are imported inside the functions, here and nowhere else: the command line
 
 from __future__ import annotations
 
-import io
-import re
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -31,7 +29,6 @@ if TYPE_CHECKING:
 
     import keras
     import numpy as np
-    from rich.console import Console
 
     from pipeline.bench.run import Bench
     from pipeline.deploy.runtime import Bundle
@@ -42,8 +39,6 @@ if TYPE_CHECKING:
 
 # The distributions whose versions a manifest records.
 _VERSIONS_OF = ("shared-layers", "keras", "tensorflow", "tf2onnx", "onnx", "onnxruntime", "numpy")
-
-_PICTURE_COLUMNS = 116
 
 BUILD = Path("build")
 EXPORTED = Path("exported")
@@ -360,27 +355,11 @@ def verify(text: str) -> Verdict:
     return verify_bundle(EXPORTED / text if text in registered() and not folder.exists() else folder)
 
 
-def print_verdict(verdict: Verdict, console: Console) -> None:
-    """Print the figures of each output, then what was checked."""
-    from pipeline.verify.verdict import figures_table
-
-    if verdict.parity:
-        console.print(figures_table(verdict))
-    console.print(str(verdict.model_copy(update={"parity": ()})), markup=False, soft_wrap=True)
-
-
 def audit(path: Path) -> AuditReport:
     """What an ONNX file stores, and who reads it."""
     from pipeline.audit import audit as audit_file
 
     return audit_file(path)
-
-
-def print_audit(report: AuditReport, console: Console) -> None:
-    """Print the initializers of an ONNX file, the largest first."""
-    from pipeline.audit import render
-
-    console.print(render(report))
 
 
 # --- bench --------------------------------------------------------------------------------------------------------
@@ -420,41 +399,6 @@ def bundle_name(text: str) -> str:
     return text if text in registered() else resolve(Reference(text)).name
 
 
-def report(text: str, console: Console) -> None:
-    """Print what sharing saves and costs for one model, from the figures on disk."""
-    from pipeline.report.figures import SIDES, Sources, gather
-    from pipeline.report.summary import show
-
-    name = bundle_name(text)
-    sources = Sources(
-        model=name,
-        bundles={side: bundle_folder(name, side) for side in SIDES},
-        training={side: trained_folder(name, side) / "training.json" for side in SIDES},
-        results=RESULTS,
-    )
-    show(gather(sources), console)
-
-
-def draw_report(texts: Sequence[str], path: Path) -> None:
-    """Write the report of some models as a picture of a terminal (SVG)."""
-    from rich._export_format import CONSOLE_SVG_FORMAT
-    from rich.console import Console
-
-    from pipeline.store import refusing_unwritable
-
-    console = Console(record=True, width=_PICTURE_COLUMNS, highlight=False, file=io.StringIO())
-    for text in texts:
-        report(text, console)
-    picture = console.export_svg(title="make report", code_format=_without_web_fonts(CONSOLE_SVG_FORMAT))
-    with refusing_unwritable(path.parent):
-        path.write_text(picture, encoding="utf-8")
-
-
-def _without_web_fonts(svg_format: str) -> str:
-    """A picture in a page must not ask another host for its letters."""
-    return re.sub(r"@font-face \{\{.*?\}\}", "", svg_format, flags=re.DOTALL)
-
-
 # --- doctor -------------------------------------------------------------------------------------------------------
 
 
@@ -463,10 +407,3 @@ def doctor() -> Diagnosis:
     from pipeline.doctor import examine
 
     return examine()
-
-
-def print_diagnosis(diagnosis: Diagnosis, console: Console) -> None:
-    """Print the findings on one screen."""
-    from pipeline.doctor import render
-
-    console.print(render(diagnosis))

@@ -1,0 +1,77 @@
+"""What a stage gave, shown on a terminal.
+
+Rooms are imported inside the functions, as in `stages`, and for the same reason.
+"""
+
+from __future__ import annotations
+
+import io
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from rich._export_format import CONSOLE_SVG_FORMAT
+from rich.console import Console
+
+from pipeline import stages
+from pipeline.records import AuditReport, Verdict
+from pipeline.store import refusing_unwritable
+
+if TYPE_CHECKING:
+    from pipeline.doctor import Diagnosis
+
+_PICTURE_COLUMNS = 116
+
+
+def print_verdict(verdict: Verdict, console: Console) -> None:
+    """Print the figures of each output, then what was checked."""
+    from pipeline.verify.verdict import figures_table
+
+    if verdict.parity:
+        console.print(figures_table(verdict))
+    console.print(str(verdict.model_copy(update={"parity": ()})), markup=False, soft_wrap=True)
+
+
+def print_audit(report: AuditReport, console: Console) -> None:
+    """Print the initializers of an ONNX file, the largest first."""
+    from pipeline.audit import render
+
+    console.print(render(report))
+
+
+def print_report(text: str, console: Console) -> None:
+    """Print what sharing saves and costs for one model, from the figures on disk."""
+    from pipeline.report.figures import SIDES, Sources, gather
+    from pipeline.report.summary import show
+
+    name = stages.bundle_name(text)
+    sources = Sources(
+        model=name,
+        bundles={side: stages.bundle_folder(name, side) for side in SIDES},
+        training={side: stages.trained_folder(name, side) / "training.json" for side in SIDES},
+        results=stages.RESULTS,
+    )
+    show(gather(sources), console)
+
+
+def draw_report(texts: Sequence[str], path: Path) -> None:
+    """Write the report of some models as a picture of a terminal (SVG)."""
+    console = Console(record=True, width=_PICTURE_COLUMNS, highlight=False, file=io.StringIO())
+    for text in texts:
+        print_report(text, console)
+    picture = console.export_svg(title="make report", code_format=_without_web_fonts(CONSOLE_SVG_FORMAT))
+    with refusing_unwritable(path.parent):
+        path.write_text(picture, encoding="utf-8")
+
+
+def _without_web_fonts(svg_format: str) -> str:
+    """A picture in a page must not ask another host for its letters."""
+    return re.sub(r"@font-face \{\{.*?\}\}", "", svg_format, flags=re.DOTALL)
+
+
+def print_diagnosis(diagnosis: Diagnosis, console: Console) -> None:
+    """Print the findings on one screen."""
+    from pipeline.doctor import render
+
+    console.print(render(diagnosis))
