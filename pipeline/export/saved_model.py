@@ -14,6 +14,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
+from pipeline.export.trace import positional_specs
 from pipeline.graph.call import named_call
 from pipeline.graph.flatten import unused_name
 from pipeline.records import Signature
@@ -44,13 +45,7 @@ def export_saved_model(model: keras.Model, signature: Signature, directory: Path
         answers = call(dict(zip(inputs, tensors, strict=True)))
         return {name: tf.identity(answer) for name, answer in answers.items()}
 
-    specs = [
-        tf.TensorSpec(
-            [None if isinstance(axis, str) else axis for axis in spec.shape], spec.dtype, name=f"input_{index}"
-        )
-        for index, spec in enumerate(signature.inputs)
-    ]
-    concrete = tf.function(positional, autograph=False).get_concrete_function(*specs)
+    concrete = tf.function(positional, autograph=False).get_concrete_function(*positional_specs(signature))
     # tf.function turns keyword names into Python identifiers; a signature takes the names set here as they are.
     concrete._arg_keywords = served_names(inputs)
     concrete._num_positional_args = 0

@@ -45,12 +45,7 @@ def trace(model: keras.Model, signature: Signature) -> Trace:
         answers = call(dict(zip(inputs, tensors, strict=True)))
         return [tf.identity(answers[name]) for name in outputs]
 
-    specs = [
-        tf.TensorSpec(
-            [None if isinstance(axis, str) else axis for axis in spec.shape], spec.dtype, name=f"input_{index}"
-        )
-        for index, spec in enumerate(signature.inputs)
-    ]
+    specs = positional_specs(signature)
     concrete = tf.function(positional, autograph=False).get_concrete_function(*specs)
     frozen = _frozen(concrete)
     graph_def = frozen.graph.as_graph_def(add_shapes=True)
@@ -62,6 +57,16 @@ def trace(model: keras.Model, signature: Signature) -> Trace:
         outputs=tuple(tensor.name for tensor in frozen.outputs),
         weights={node: weight for node, weight in _weights_by_node(model, concrete).items() if node in read},
     )
+
+
+def positional_specs(signature: Signature) -> list[tf.TensorSpec]:
+    """TensorFlow's specs of the inputs, named `input_0`, `input_1`, ...: it does not allow every Keras name."""
+    return [
+        tf.TensorSpec(
+            [None if isinstance(axis, str) else axis for axis in spec.shape], spec.dtype, name=f"input_{index}"
+        )
+        for index, spec in enumerate(signature.inputs)
+    ]
 
 
 def _frozen(concrete: Any) -> Any:

@@ -34,3 +34,14 @@ def test_erfc_is_what_gelu_needs(tmp_path) -> None:
     """Far out on both sides too."""
     x = keras.Input((4,), name="x")
     check(keras.Model(x, keras.ops.gelu(x, approximate=False)), tmp_path, np.array([[-6, -1, 1, 6]] * 3, "float32"))
+
+
+@pytest.mark.parametrize("operation", [keras.ops.argmax, keras.ops.argmin, keras.ops.signbit])
+def test_bitcast_tells_the_sign_of_every_number(tmp_path, operation) -> None:
+    """Negative zero and infinities too."""
+    x = keras.Input((5,), name="x")
+    answer = operation(x) if operation is keras.ops.signbit else operation(x, axis=-1)
+    tricky = np.array(
+        [[0.0, -0.0, 1.0, -1.0, 2.0], [-0.0, 0.0, -0.0, -0.0, -0.0], [-1, -2, -np.inf, -3, -4]], "float32"
+    )
+    check(keras.Model(x, answer), tmp_path, tricky)
