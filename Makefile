@@ -159,7 +159,7 @@ lint: $(INSTALLED) ## style, types and import contracts
 
 prove: $(EXPORTED) ## the long checks; their output is kept in docs/proof/
 	@mkdir -p docs/proof
-	@$(VENV)/bin/python -m pytest -m prove -rA --override-ini=addopts= -p no:cacheprovider 2>&1 | tee build/prove.txt
+	@$(VENV)/bin/python -m pytest -m prove -rA --no-header --override-ini=addopts= -p no:cacheprovider 2>&1 | tee build/prove.txt
 	@{ echo "commit $$(git rev-parse HEAD)"; $(VENV)/bin/python -m pip freeze --exclude-editable | \
 	  grep -E '^(keras|numpy|onnx|onnxruntime|tensorflow|tf2onnx)=='; cat build/prove.txt; } > docs/proof/prove.txt
 
