@@ -29,8 +29,8 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
-# What a user typed is text, not markup: a folder may be called [red].
-_console = Console(highlight=False, markup=False)
+# What a user typed is text, not markup: a folder may be called [red]. Tables bring markup of their own.
+_console = Console(highlight=False)
 _errors = Console(stderr=True, highlight=False, markup=False)
 
 _INTERRUPTED = 130  # what typer makes of Ctrl-C: the shell's convention, which is not ours
@@ -128,7 +128,7 @@ def export(
             manifest, folder = stages.export(reference, _variant(variant), options, output)
         manifests.append(manifest)
         if not as_json:
-            _console.print(f"exported {manifest.model} ({manifest.variant}) to {folder}", soft_wrap=True)
+            _console.print(f"exported {manifest.model} ({manifest.variant}) to {folder}", markup=False, soft_wrap=True)
             for name, reason in manifest.left_out.items():
                 _errors.print(f"note: {name} is left out: {reason}", soft_wrap=True)
         _warn_unless_shared(bool(manifest.shared_layers) or variant != "shared", text)

@@ -11,13 +11,22 @@ import os
 import sys
 import tempfile
 from collections.abc import Iterator
+from importlib.util import find_spec
+
+from pipeline.errors import BadInput
 
 
 def load_tensorflow() -> None:
-    """Import TensorFlow and let it find its devices; quietly, unless TF_CPP_MIN_LOG_LEVEL is 0: show everything."""
+    """Import TensorFlow and let it find its devices; quietly, unless TF_CPP_MIN_LOG_LEVEL is 0: show everything.
+
+    Raises:
+        BadInput: if it is not installed, as where bundles are only run.
+    """
     os.environ.setdefault("KERAS_BACKEND", "tensorflow")
     if "tensorflow" in sys.modules:
         return
+    if find_spec("tensorflow") is None:
+        raise BadInput("TensorFlow is needed for this and is not installed: pip install 'shared-layers[train]'")
     if os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3") == "0":
         import tensorflow
 

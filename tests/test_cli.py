@@ -185,6 +185,26 @@ def test_what_a_user_typed_is_text_and_not_markup(capsys, folder) -> None:
     assert (status, out) == (0, "exported own (shared) to out[/b]/own\n")
 
 
+def test_without_tensorflow_what_needs_it_is_one_line(folder) -> None:
+    """As in a deployment, where only the base install is there."""
+    code = (
+        "from importlib import util; real = util.find_spec;"
+        "util.find_spec = lambda name, *rest: None if name == 'tensorflow' else real(name, *rest);"
+        "from pipeline.cli import main; main(['describe', 'siamese'])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    assert done.stderr.startswith("error: TensorFlow is needed for this and is not installed")
+    assert len(done.stderr.splitlines()) == 1
+
+
+def test_doctor_prints_no_markup(capsys) -> None:
+    """Its table has colours, not their names."""
+    _, out, _ = run(capsys, "doctor")
+    assert "python" in out
+    assert "[green]" not in out
+
+
 def test_without_a_command_the_help_is_shown(capsys) -> None:
     """And no empty error."""
     status, out, err = run(capsys)
