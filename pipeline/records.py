@@ -6,6 +6,8 @@ know. Shapes are tuples in which a free axis is its name: `("batch", 28, 28, 1)`
 
 from __future__ import annotations
 
+import json
+from collections.abc import Iterable
 from typing import Annotated, Any, Literal
 
 import numpy as np
@@ -106,6 +108,15 @@ class WeightPlacement(Record):
     def size(self) -> int:
         """Number of elements of the Keras weight."""
         return int(np.prod(self.shape, dtype=np.int64))
+
+
+# Under this key the metadata of an ONNX file carries its weight map.
+WEIGHT_MAP_KEY = "shared_layers_weight_map"
+
+
+def weight_map_text(weight_map: Iterable[WeightPlacement]) -> str:
+    """The weight map as the JSON text that an ONNX file carries."""
+    return json.dumps([entry.model_dump(mode="json") for entry in weight_map], separators=(",", ":"))
 
 
 class SharedLayer(Record):

@@ -10,6 +10,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 from pipeline import bundle
 from pipeline.records import (
+    WEIGHT_MAP_KEY,
     Case,
     InputSpec,
     Manifest,
@@ -19,9 +20,9 @@ from pipeline.records import (
     Tolerance,
     Truth,
     WeightPlacement,
+    weight_map_text,
 )
 from pipeline.store import digest, digests, write_record
-from pipeline.verify.sharing import metadata_text
 
 WIDTH, UNITS = 4, 3
 SIGNATURE = Signature(
@@ -72,7 +73,7 @@ def onnx_model(weight_map: tuple[WeightPlacement, ...] | None = WEIGHT_MAP) -> o
     graph = helper.make_graph(nodes, "views", inputs, outputs, initializers)
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=9)
     if weight_map is not None:
-        helper.set_model_props(model, {"shared_layers_weight_map": metadata_text(weight_map)})
+        helper.set_model_props(model, {WEIGHT_MAP_KEY: weight_map_text(weight_map)})
     return model
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,9 +12,7 @@ import onnx_ir as ir
 from pipeline.errors import BadInput
 from pipeline.export.stand_ins import Finder
 from pipeline.graph.flatten import unused_name
-from pipeline.records import Block, WeightPlacement
-
-WEIGHT_MAP_KEY = "shared_layers_weight_map"
+from pipeline.records import WEIGHT_MAP_KEY, Block, WeightPlacement, weight_map_text
 
 
 class StoredTwice(BadInput):
@@ -69,9 +66,7 @@ def place_weights(
         _fill(holding, weights, name)
     placements = tuple(entry for index, weight in enumerate(weights) for entry in _placements(index, weight, kept))
     _refuse_lost(weights, placements)
-    model.metadata_props[WEIGHT_MAP_KEY] = json.dumps(
-        [entry.model_dump(mode="json") for entry in placements], separators=(",", ":")
-    )
+    model.metadata_props[WEIGHT_MAP_KEY] = weight_map_text(placements)
     return placements
 
 

@@ -293,9 +293,7 @@ def _in_call_order(graph: Any) -> list[Any]:
         parents = [parent for parent in node.parent_nodes if id(parent) in members]
         return [*earlier.get(id(node), []), *parents]
 
-    roots = [
-        tensor._keras_history.operation._inbound_nodes[tensor._keras_history.node_index] for tensor in graph.outputs
-    ]
+    roots = [node_of(tensor) for tensor in graph.outputs]
     return _postorder([node for node in roots if id(node) in members], needs)
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -17,9 +16,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from pipeline.audit import described, initializer_uses, inner_tensors
 from pipeline.errors import BadInput
-from pipeline.records import Block, Check, InitializerUse, WeightPlacement
-
-METADATA_KEY = "shared_layers_weight_map"
+from pipeline.records import WEIGHT_MAP_KEY, Block, Check, InitializerUse, WeightPlacement
 
 WeightMap = tuple[WeightPlacement, ...]
 _WEIGHT_MAP = TypeAdapter(WeightMap)
@@ -31,7 +28,7 @@ def metadata_weight_map(model: ModelProto) -> WeightMap | None:
     Raises:
         BadInput: if what it carries is no weight map.
     """
-    texts = [entry.value for entry in model.metadata_props if entry.key == METADATA_KEY]
+    texts = [entry.value for entry in model.metadata_props if entry.key == WEIGHT_MAP_KEY]
     if not texts:
         return None
     try:
@@ -39,12 +36,7 @@ def metadata_weight_map(model: ModelProto) -> WeightMap | None:
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         where = ".".join(str(part) for part in first["loc"])
-        raise BadInput(f"metadata {METADATA_KEY!r} is no weight map: {where}: {first['msg']}") from error
-
-
-def metadata_text(weight_map: WeightMap) -> str:
-    """The JSON text that the exporter puts under `METADATA_KEY`."""
-    return json.dumps([placement.model_dump() for placement in weight_map])
+        raise BadInput(f"metadata {WEIGHT_MAP_KEY!r} is no weight map: {where}: {first['msg']}") from error
 
 
 def check_sharing(model: ModelProto, folder: Path, weight_map: WeightMap | None) -> tuple[Check, ...]:
