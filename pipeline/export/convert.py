@@ -23,7 +23,7 @@ from pipeline.export.trace import Trace, placeholder_node
 
 # What would store a new weight, or parts of one in several places.
 _NEVER_FOLDED = frozenset({"Add", "Cast", "Concat", "Mul", "Split", "Sub"})
-_FUSIONS_INTO_WEIGHTS = ("BatchNormalization", "Conv")
+_FUSION_INTO_WEIGHTS = ("Conv", "BatchNormalization")
 
 
 class ConversionFailed(BadInput):
@@ -125,11 +125,11 @@ class _NoFusionIntoWeights(BackToBackOptimizer):  # type: ignore[misc]
 
     def _optimize_at_current_graph_level(self, graph: Any) -> Any:
         table = back_to_back_optimizer._func_map
-        fusions = {kind: table.pop(kind) for kind in _FUSIONS_INTO_WEIGHTS if kind in table}
+        fusion = table.pop(_FUSION_INTO_WEIGHTS)
         try:
             return super()._optimize_at_current_graph_level(graph)
         finally:
-            table.update(fusions)
+            table[_FUSION_INTO_WEIGHTS] = fusion
 
 
 def _optimizers() -> Any:
