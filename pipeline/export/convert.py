@@ -23,6 +23,8 @@ from pipeline.export.trace import Trace, placeholder_node
 
 # What would store a new weight, or parts of one in several places.
 _NEVER_FOLDED = frozenset({"Add", "Cast", "Concat", "Mul", "Split", "Sub"})
+# A loop that is left is one that ONNX's operators can't express, or a cell of the user's own.
+_LSTM_REWRITERS = ("rewriter_lstm_tf2", "rewrite_gru_tf2")
 _FUSION_INTO_WEIGHTS = ("Conv", "BatchNormalization")
 
 
@@ -30,7 +32,7 @@ class ConversionFailed(BadInput):
     """tf2onnx can't express the model; the message says which operations."""
 
 
-def convert(trace: Trace, values: Mapping[str, np.ndarray], opset: int, *, keep_loops: bool = False) -> Any:
+def convert(trace: Trace, values: Mapping[str, np.ndarray], opset: int) -> Any:
     """The ONNX model proto of a traced graph.
 
     Args:
@@ -38,17 +40,13 @@ def convert(trace: Trace, values: Mapping[str, np.ndarray], opset: int, *, keep_
         values: what to put in place of each weight, by node name. No constant folding sees them, so that nothing is
             computed from a weight beforehand: what reads a weight reads the weight.
         opset: of the result.
-        keep_loops: leave every LSTM the loop that Keras makes of it. tf2onnx knows only unmasked ones, so that a layer
-            called with and without a mask would be one native node and one loop, with its weights in two layouts.
 
     Raises:
         ConversionFailed: where tf2onnx raises, and also where it only logs an error and would write a file that can't
             be loaded.
     """
     graph_def = _optimised(trace)
-    rewriters: dict[str, Any] = {"rewrite_constant_fold": _placing(values)}
-    if keep_loops:
-        rewriters["rewriter_lstm_tf2"] = _leave
+    rewriters = {"rewrite_constant_fold": _placing(values), **dict.fromkeys(_LSTM_REWRITERS, _leave)}
     with _listening() as errors, mock.patch.multiple(tfonnx, **rewriters):
         try:
             proto, _ = _convert_common(

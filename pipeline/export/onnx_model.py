@@ -12,11 +12,11 @@ import onnx_ir as ir
 from onnx_ir.passes import Sequential as PassSequence
 from onnx_ir.passes import common as passes
 
-from pipeline.export.convert import ConversionFailed, convert
+from pipeline.export.convert import convert
 from pipeline.export.naming import name_tensors
 from pipeline.export.stand_ins import stand_ins
 from pipeline.export.trace import Trace, trace
-from pipeline.export.weights import NamedWeight, StoredTwice, place_weights, placement
+from pipeline.export.weights import NamedWeight, place_weights, placement
 from pipeline.graph.flatten import unused_name
 from pipeline.graph.read import CallGraph
 from pipeline.records import Signature, WeightPlacement, versions
@@ -65,10 +65,7 @@ def export_onnx(flat: keras.Model, graph: CallGraph, signature: Signature, opset
     """
     traced = trace(flat, signature)
     weights = _named_weights(flat, graph)
-    try:
-        model, weight_map = _converted(traced, weights, opset, keep_loops=False)
-    except (StoredTwice, ConversionFailed):  # tf2onnx's LSTM rewriter does either where two LSTMs share weights
-        model, weight_map = _converted(traced, weights, opset, keep_loops=True)
+    model, weight_map = _converted(traced, weights, opset)
     _CLEAN(model)
     _forget_inner_shapes(model)
     name_tensors(model, signature)
@@ -77,12 +74,12 @@ def export_onnx(flat: keras.Model, graph: CallGraph, signature: Signature, opset
 
 
 def _converted(
-    traced: Trace, weights: Mapping[int, NamedWeight], opset: int, *, keep_loops: bool
+    traced: Trace, weights: Mapping[int, NamedWeight], opset: int
 ) -> tuple[ir.Model, tuple[WeightPlacement, ...]]:
     """The converted graph with its weights in place, and where each lies."""
     values = {node: np.asarray(variable) for node, variable in traced.weights.items()}
     substitutes = dict(zip(values, stand_ins(list(values.values())), strict=True))
-    model = ir.from_proto(convert(traced, substitutes, opset, keep_loops=keep_loops))
+    model = ir.from_proto(convert(traced, substitutes, opset))
     _GATHER(model)
     node_of = {id(variable): node for node, variable in traced.weights.items()}
     read = {key: weight for key, weight in weights.items() if key in node_of}

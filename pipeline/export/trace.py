@@ -10,6 +10,7 @@ import tensorflow as tf
 from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
 
 from pipeline.errors import BadInput
+from pipeline.export.recurrent.marker import native_recurrences
 from pipeline.graph.call import named_call
 from pipeline.records import Signature
 
@@ -23,12 +24,14 @@ class Trace:
         inputs: tensor names (`input_0:0`) in the order of the signature.
         outputs: tensor names in the order of the signature.
         weights: the Keras variable behind each of the `Const` nodes that hold one and are read, by node name.
+        loops: the recurrent layers that stayed loops, and why.
     """
 
     graph_def: Any
     inputs: tuple[str, ...]
     outputs: tuple[str, ...]
     weights: dict[str, keras.Variable]
+    loops: dict[str, str]
 
 
 def trace(model: keras.Model, signature: Signature) -> Trace:
@@ -46,7 +49,9 @@ def trace(model: keras.Model, signature: Signature) -> Trace:
         return [tf.identity(answers[name]) for name in outputs]
 
     specs = positional_specs(signature)
-    concrete = tf.function(positional, autograph=False).get_concrete_function(*specs)
+    loops: dict[str, str] = {}
+    with native_recurrences(loops.__setitem__):
+        concrete = tf.function(positional, autograph=False).get_concrete_function(*specs)
     frozen = _frozen(concrete)
     graph_def = frozen.graph.as_graph_def(add_shapes=True)
     _fill_captured_tensors(graph_def, concrete)
@@ -56,6 +61,7 @@ def trace(model: keras.Model, signature: Signature) -> Trace:
         inputs=tuple(f"{spec.name}:0" for spec in specs),
         outputs=tuple(tensor.name for tensor in frozen.outputs),
         weights={node: weight for node, weight in _weights_by_node(model, concrete).items() if node in read},
+        loops=loops,
     )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import onnx_ir as ir
@@ -57,7 +58,7 @@ def place_weights(
         BadInput: if the converter computed with a weight, so that its values are no longer in the graph.
         StoredTwice: if a weight is left in two layouts.
     """
-    holdings = _holdings(model.graph, Finder(stand_ins))
+    holdings = _without_duplicates(model.graph, _holdings(model.graph, Finder(stand_ins)))
     kept = _kept_once(model.graph, holdings, weights)
     names: set[str] = set()
     for holding in kept:
@@ -83,6 +84,18 @@ def _holdings(graph: ir.Graph, finder: Finder) -> list[_Holding]:
         if blocks:
             holdings.append(_Holding(tensor, array, blocks))
     return holdings
+
+
+def _without_duplicates(graph: ir.Graph, holdings: list[_Holding]) -> list[_Holding]:
+    """One of each initializers that hold the same blocks of the same weights: each call site may have made its own."""
+    first: dict[Any, _Holding] = {}
+    for holding in holdings:
+        same = first.setdefault((holding.array.shape, tuple(sorted(holding.blocks.items()))), holding)
+        if same is not holding:
+            ir.convenience.replace_all_uses_with(holding.tensor, same.tensor)
+            assert holding.tensor.name is not None
+            del graph.initializers[holding.tensor.name]
+    return list(first.values())
 
 
 def _kept_once(graph: ir.Graph, holdings: list[_Holding], weights: Sequence[NamedWeight]) -> list[_Holding]:

@@ -1,0 +1,1 @@
+"""Recurrent layers as ONNX's own LSTM, GRU and RNN nodes."""

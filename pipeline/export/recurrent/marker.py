@@ -1,0 +1,116 @@
+"""Recurrent layers traced as one operation each, which the conversion to ONNX takes as it is."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterator
+from typing import Any
+from unittest import mock
+
+import keras
+import tensorflow as tf
+from keras import layers, tree
+
+from pipeline.export.recurrent.cells import NotExpressible, cell_spec, cells_of, weights_of
+from pipeline.export.recurrent.spec import STATES, RecurrentSpec
+
+# An operation with any number of inputs and outputs, text of its own, and no effect while nobody runs it.
+OPERATION = "PyFuncStateless"
+
+_LOOPING = layers.RNN.inner_loop
+
+
+@contextlib.contextmanager
+def native_recurrences(on_loop: Callable[[str, str], None]) -> Iterator[None]:
+    """While it lasts, tracing a recurrent layer leaves one marker operation in place of the loop over time.
+
+    Keras computes masks, initial states, merged directions and everything else around `inner_loop` as ever.
+
+    Args:
+        on_loop: told the name of each layer that stays a loop, and why.
+    """
+
+    def inner_loop(self: Any, sequences: Any, initial_state: Any, mask: Any, training: Any = False) -> Any:
+        mask = mask[0] if tree.is_nested(mask) else mask
+        states = list(initial_state) if tree.is_nested(initial_state) else [initial_state]
+        try:
+            return _marked(self, sequences, states, mask)
+        except NotExpressible as reason:
+            on_loop(self.name, str(reason))
+            return _LOOPING(self, sequences, initial_state, mask, training)
+
+    def never(self: Any, *arguments: Any) -> bool:
+        return False
+
+    with contextlib.ExitStack() as stack:
+        for layer in (layers.RNN, layers.LSTM, layers.GRU):
+            stack.enter_context(mock.patch.object(layer, "inner_loop", inner_loop))
+        # Where there is a GPU, Keras would run both directions as one cuDNN operation (Bidirectional.call).
+        for attempt in ("_can_attempt_fused_lstm", "_can_attempt_fused_gru"):
+            if hasattr(layers.Bidirectional, attempt):
+                stack.enter_context(mock.patch.object(layers.Bidirectional, attempt, never))
+        yield
+
+
+def _marked(layer: Any, sequences: Any, states: list[Any], mask: Any) -> tuple[Any, Any, Any]:
+    """(last output, all outputs, states) as `inner_loop` returns them.
+
+    Raises:
+        NotExpressible: if ONNX has no operators for what the layer does.
+    """
+    cells = cells_of(layer)
+    specs = tuple(cell_spec(cell) for cell in cells)
+    flat_states = tree.flatten(states)
+    if len(flat_states) != sum(STATES[spec.kind] for spec in specs):
+        raise NotExpressible("its states are not those of its cells")
+    if sequences.dtype != tf.float32:
+        raise NotExpressible(f"its input is {sequences.dtype.name}")
+    given = [not _is_zero(state) for state in flat_states]
+    spec = RecurrentSpec(
+        layer=layer.name,
+        cells=specs,
+        reverse=bool(layer.go_backwards),
+        masked=mask is not None,
+        zero_masked=bool(layer.zero_output_for_mask),
+        states=tuple(given),
+    )
+    inputs = [sequences]
+    if mask is not None:
+        inputs.append(_step_mask(mask, sequences))
+    inputs += [state for state, is_given in zip(flat_states, given, strict=True) if is_given]
+    inputs += [keras.ops.convert_to_tensor(weight) for cell in cells for weight in weights_of(cell)]
+    outputs = tf.raw_ops.PyFuncStateless(input=inputs, token=spec.token(), Tout=[tf.float32] * (2 + len(flat_states)))
+    return _shaped(layer, spec, sequences, states, outputs)
+
+
+def _shaped(layer: Any, spec: RecurrentSpec, sequences: Any, states: list[Any], outputs: list[Any]) -> Any:
+    """The marker's outputs with their shapes, in time order reversed again where Keras gives them so."""
+    batch, steps = sequences.shape[0], sequences.shape[1]
+    units = spec.cells[-1].units
+    widths = [cell.units for cell in spec.cells for _ in range(STATES[cell.kind])]
+    last = tf.ensure_shape(outputs[0], (batch, units))
+    sequence = last[:, None]
+    if layer.return_sequences:
+        sequence = tf.ensure_shape(outputs[1], (batch, steps, units))
+        sequence = tf.reverse(sequence, [1]) if spec.reverse else sequence
+    shaped = [tf.ensure_shape(state, (batch, width)) for state, width in zip(outputs[2:], widths, strict=True)]
+    return last, sequence, list(tree.pack_sequence_as(states, shaped))
+
+
+def _step_mask(mask: Any, sequences: Any) -> Any:
+    """The mask as booleans, `(batch, steps)`."""
+    if mask.shape.rank == 3 and mask.shape[-1] == 1:
+        mask = tf.squeeze(mask, -1)
+    if mask.shape.rank != 2:
+        raise NotExpressible(f"its mask has rank {mask.shape.rank}")
+    if any(of_mask == 1 != wanted for of_mask, wanted in zip(mask.shape, sequences.shape, strict=False)):
+        raise NotExpressible("its mask has one row or one step for all")
+    return tf.cast(mask, tf.bool)
+
+
+def _is_zero(state: Any) -> bool:
+    """Whether a state is the zeros that Keras starts from; ONNX takes those as given."""
+    if state.op.type == "Fill":
+        return tf.get_static_value(state.op.inputs[1]) == 0
+    value = tf.get_static_value(state)
+    return value is not None and not value.any()
