@@ -13,7 +13,7 @@ from pipeline.export.onnx_model import export_onnx
 from pipeline.export.options import ExportOptions
 from pipeline.export.saved_model import export_saved_model
 from pipeline.graph.describe import parameters, shared_layers
-from pipeline.graph.flatten import flatten
+from pipeline.graph.flatten import flatten_labelled
 from pipeline.graph.read import read
 from pipeline.records import Parameters, SharedLayer, Signature, WeightPlacement
 
@@ -45,11 +45,12 @@ def write_artifacts(
     Raises:
         BadInput: if the model can't be converted. A `model.keras` that would not reload is left out instead.
     """
-    graph, flat = read(model), flatten(model)
+    graph, labelled = read(model), flatten_labelled(model)
+    flat = labelled.model
     left_out = {FILES[name]: "not among the formats asked for" for name in FILES if name not in options.formats}
     weight_map: tuple[WeightPlacement, ...] = ()
     if "onnx" in options.formats:
-        exported = export_onnx(flat, graph, signature, options.opset)
+        exported = export_onnx(labelled, graph, signature, options.opset)
         exported.save(folder / FILES["onnx"])
         weight_map = exported.weight_map
     if "saved_model" in options.formats:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,10 +14,14 @@ from onnx_ir.passes import common as passes
 
 from pipeline.export.convert import convert
 from pipeline.export.naming import name_tensors
+from pipeline.export.passes.canonical_order import CanonicalOrderPass
+from pipeline.export.passes.merged_constants import MergedConstantsPass
+from pipeline.export.passes.reversals import DoubleReversalPass
+from pipeline.export.passes.site_names import SiteNamesPass
 from pipeline.export.stand_ins import stand_ins
 from pipeline.export.trace import Trace, trace
 from pipeline.export.weights import NamedWeight, place_weights, placement
-from pipeline.graph.flatten import unused_name
+from pipeline.graph.flatten import FlatModel, unused_name
 from pipeline.graph.read import CallGraph
 from pipeline.records import Signature, WeightPlacement, versions
 
@@ -27,14 +31,6 @@ PRODUCER = "shared-layers"
 _GATHER = PassSequence(
     passes.LiftConstantsToInitializersPass(lift_all_constants=True, size_limit=0),
     passes.LiftSubgraphInitializersToMainGraphPass(),
-)
-_CLEAN = PassSequence(
-    passes.IdentityEliminationPass(),
-    passes.RemoveUnusedNodesPass(),
-    passes.OutputFixPass(),
-    passes.TopologicalSortPass(),
-    passes.RemoveUnusedOpsetsPass(),
-    passes.ClearMetadataAndDocStringPass(),
 )
 
 
@@ -50,11 +46,11 @@ class OnnxExport:
         ir.save(self.model, path)
 
 
-def export_onnx(flat: keras.Model, graph: CallGraph, signature: Signature, opset: int) -> OnnxExport:
+def export_onnx(flat: FlatModel, graph: CallGraph, signature: Signature, opset: int) -> OnnxExport:
     """Convert a model to ONNX, each weight stored once.
 
     Args:
-        flat: the model to trace, without submodels (`pipeline.flatten`).
+        flat: the model to trace, without submodels.
         graph: the call graph of the model as the user wrote it, whose call sites the weight map names.
         signature: names, dtypes and free axes of inputs and outputs.
         opset: of the result.
@@ -64,13 +60,38 @@ def export_onnx(flat: keras.Model, graph: CallGraph, signature: Signature, opset
         BadInput: if a weight did not come through whole.
     """
     traced = trace(flat, signature)
-    weights = _named_weights(flat, graph)
+    weights = _named_weights(flat.model, graph)
     model, weight_map = _converted(traced, weights, opset)
-    _CLEAN(model)
+    kept = {entry.initializer for entry in weight_map if entry.initializer is not None}
     _forget_inner_shapes(model)
+    _cleaned(model, kept)
     name_tensors(model, signature)
-    _sign(model, flat.name)
+    SiteNamesPass(traced.sites, kept)(model)
+    _sign(model, flat.model.name)
     return OnnxExport(model, weight_map)
+
+
+def _cleaned(model: ir.Model, weights: Collection[str]) -> None:
+    """Take out what the graph computes for nothing, and put the rest into one order.
+
+    Args:
+        model: changed in place.
+        weights: names of the initializers that hold weights.
+    """
+    PassSequence(
+        passes.IdentityEliminationPass(),
+        passes.RemoveUnusedNodesPass(),
+        CanonicalOrderPass(),
+        MergedConstantsPass(weights),
+        passes.CommonSubexpressionEliminationPass(),
+        DoubleReversalPass(),
+        passes.IdentityEliminationPass(),
+        passes.RemoveUnusedNodesPass(),
+        passes.OutputFixPass(),
+        CanonicalOrderPass(),
+        passes.RemoveUnusedOpsetsPass(),
+        passes.ClearMetadataAndDocStringPass(),
+    )(model)
 
 
 def _converted(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,8 +12,11 @@ import tensorflow as tf
 from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
 
 from pipeline.errors import BadInput
+from pipeline.export.passes.site_names import SCOPE
 from pipeline.export.recurrent.marker import native_recurrences
 from pipeline.graph.call import named_call
+from pipeline.graph.flatten import FlatModel
+from pipeline.graph.scopes import around_calls
 from pipeline.records import Signature
 
 
@@ -25,6 +30,7 @@ class Trace:
         outputs: tensor names in the order of the signature.
         weights: the Keras variable behind each of the `Const` nodes that hold one and are read, by node name.
         loops: the recurrent layers that stayed loops, and why.
+        sites: the labels of the call sites, by the number in the scope (`SCOPE`) around the nodes that each ran.
     """
 
     graph_def: Any
@@ -32,15 +38,16 @@ class Trace:
     outputs: tuple[str, ...]
     weights: dict[str, keras.Variable]
     loops: dict[str, str]
+    sites: tuple[str, ...]
 
 
-def trace(model: keras.Model, signature: Signature) -> Trace:
-    """Trace `model` at inference (`training=False`), control flow kept, functions inlined.
+def trace(flat: FlatModel, signature: Signature) -> Trace:
+    """Trace a model at inference (`training=False`), control flow kept, functions inlined.
 
     Raises:
         BadInput: if the model changes a variable at inference, which no artifact could keep between calls.
     """
-    call = named_call(model, signature)
+    call = named_call(flat.model, signature)
     inputs = [spec.name for spec in signature.inputs]
     outputs = [spec.name for spec in signature.outputs]
 
@@ -50,7 +57,8 @@ def trace(model: keras.Model, signature: Signature) -> Trace:
 
     specs = positional_specs(signature)
     loops: dict[str, str] = {}
-    with native_recurrences(loops.__setitem__):
+    scopes = _Scopes(flat)
+    with native_recurrences(loops.__setitem__), around_calls(scopes.enter):
         concrete = tf.function(positional, autograph=False).get_concrete_function(*specs)
     frozen = _frozen(concrete)
     graph_def = frozen.graph.as_graph_def(add_shapes=True)
@@ -60,9 +68,27 @@ def trace(model: keras.Model, signature: Signature) -> Trace:
         graph_def=graph_def,
         inputs=tuple(f"{spec.name}:0" for spec in specs),
         outputs=tuple(tensor.name for tensor in frozen.outputs),
-        weights={node: weight for node, weight in _weights_by_node(model, concrete).items() if node in read},
+        weights={node: weight for node, weight in _weights_by_node(flat.model, concrete).items() if node in read},
         loops=loops,
+        sites=tuple(scopes.labels),
     )
+
+
+class _Scopes:
+    """Gives every call of a flat model a name scope of its own."""
+
+    def __init__(self, flat: FlatModel) -> None:
+        self.labels: list[str] = []
+        self._waiting = {key: iter(labels) for key, labels in flat.labels.items()}
+
+    def enter(self, operation: Any) -> AbstractContextManager[Any]:
+        """The scope of this call; none for what runs inside a submodel that stayed one call site."""
+        label = next(self._waiting.get(id(operation), iter(())), None)
+        if label is None:
+            return contextlib.nullcontext()
+        self.labels.append(label)
+        scope: AbstractContextManager[Any] = tf.name_scope(f"{SCOPE}{len(self.labels) - 1}")
+        return scope
 
 
 def positional_specs(signature: Signature) -> list[tf.TensorSpec]:

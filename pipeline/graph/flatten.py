@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 import keras
 
 from pipeline.graph.read import CallGraph, CallSite, read
-from pipeline.graph.rebuild import rebuild, renamed_operation
+from pipeline.graph.rebuild import LayerFor, rebuild, renamed_operation
 
 
 def flatten(model: keras.Model) -> keras.Model:
@@ -26,8 +27,35 @@ def flatten(model: keras.Model) -> keras.Model:
     Raises:
         BadInput: if the model has no graph to read.
     """
+    return flatten_labelled(model).model
+
+
+@dataclass(frozen=True)
+class FlatModel:
+    """A flat model, and the labels of its call sites as the user's own model has them.
+
+    Attributes:
+        model: without submodels.
+        labels: for each layer or operation, by its `id`, the label of each of its calls in the order they run.
+    """
+
+    model: keras.Model
+    labels: dict[int, tuple[str, ...]]
+
+
+def flatten_labelled(model: keras.Model) -> FlatModel:
+    """`flatten`, with what each call of the flat model is called in `model`.
+
+    Raises:
+        BadInput: if the model has no graph to read.
+    """
     graph, _ = read_flat(model)
-    return rebuild_flat(graph)
+    layer_for = _own_layers(graph)
+    labels: dict[int, tuple[str, ...]] = {}
+    for site in sorted(graph.sites, key=lambda site: site.turn):
+        key = id(layer_for(site))
+        labels[key] = (*labels.get(key, ()), graph.label(site))
+    return FlatModel(rebuild(graph, layer_for), labels)
 
 
 def read_flat(model: keras.Model) -> tuple[CallGraph, frozenset[int]]:
@@ -57,6 +85,10 @@ def _fixing_training(model: keras.Model) -> frozenset[int]:
 
 def rebuild_flat(graph: CallGraph) -> keras.Model:
     """The model of a flat graph: its own layers, its operations under names that are unique."""
+    return rebuild(graph, _own_layers(graph))
+
+
+def _own_layers(graph: CallGraph) -> LayerFor:
     names = {site.layer.name for site in graph.sites if site.is_layer} | input_names(graph)
     fresh: dict[int, Any] = {}
 
@@ -69,7 +101,7 @@ def rebuild_flat(graph: CallGraph) -> keras.Model:
             fresh[id(site.layer)] = renamed_operation(site.layer, name)
         return fresh[id(site.layer)]
 
-    return rebuild(graph, layer_for)
+    return layer_for
 
 
 def unused_name(wanted: str, taken: set[str]) -> str:

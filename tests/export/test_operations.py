@@ -8,7 +8,7 @@ import pytest
 from keras import layers
 
 from pipeline.export.onnx_model import export_onnx
-from pipeline.graph.flatten import flatten
+from pipeline.graph.flatten import flatten_labelled
 from pipeline.graph.read import read
 from pipeline.truth.freeze import freeze
 from pipeline.verify import onnx_half
@@ -18,7 +18,7 @@ from tests.export.test_zoo import failures
 def check(model: keras.Model, tmp_path, real: np.ndarray | None = None) -> None:
     """Export the model and hold it against truth, on these values of its input `x` too."""
     truth = freeze(model, tmp_path, None if real is None else {"x": real})
-    export_onnx(flatten(model), read(model), truth.signature, 18).save(tmp_path / "model.onnx")
+    export_onnx(flatten_labelled(model), read(model), truth.signature, 18).save(tmp_path / "model.onnx")
     assert failures(onnx_half.verify(tmp_path / "model.onnx", tmp_path)) == []
 
 

@@ -7,7 +7,7 @@ import pytest
 import tensorflow as tf
 
 from pipeline.export.onnx_model import export_onnx
-from pipeline.graph.flatten import flatten
+from pipeline.graph.flatten import flatten_labelled
 from pipeline.graph.read import read
 from pipeline.graph.unshare import unshare
 from pipeline.records import Verdict
@@ -28,7 +28,7 @@ def test_the_onnx_file_holds_against_frozen_truth(name: str, tmp_path) -> None:
     """Names, shapes, dtypes, answers at every batch, and sharing by the weight map."""
     model = ZOO[name]()
     truth = freeze(model, tmp_path)
-    exported = export_onnx(flatten(model), read(model), truth.signature, opset=18)
+    exported = export_onnx(flatten_labelled(model), read(model), truth.signature, opset=18)
     exported.save(tmp_path / "model.onnx")
     assert failures(onnx_half.verify(tmp_path / "model.onnx", tmp_path)) == []
 
@@ -38,7 +38,7 @@ def test_a_twin_with_equal_weights_stores_them_all(name: str, tmp_path) -> None:
     """tf2onnx merges constants of equal value; copies that happen to be equal are weights of their own."""
     twin = unshare(ZOO[name]())
     truth = freeze(twin, tmp_path)
-    exported = export_onnx(flatten(twin), read(twin), truth.signature, opset=18)
+    exported = export_onnx(flatten_labelled(twin), read(twin), truth.signature, opset=18)
     stored = {entry.initializer for entry in exported.weight_map}
     assert len(stored) == len(twin.weights)
     assert sum(entry.size for entry in exported.weight_map) == twin.count_params()
@@ -60,7 +60,7 @@ def test_a_batch_normalisation_is_not_folded_into_a_shared_convolution(tmp_path)
     model = keras.Model([x, y], [norm(conv(x)), conv(y)])
     fill(model, 0)
     truth = freeze(model, tmp_path)
-    exported = export_onnx(flatten(model), read(model), truth.signature, opset=18)
+    exported = export_onnx(flatten_labelled(model), read(model), truth.signature, opset=18)
     exported.save(tmp_path / "model.onnx")
     assert all(entry.initializer is not None for entry in exported.weight_map)
     assert len(exported.weight_map) == len(model.weights)
@@ -71,7 +71,7 @@ def test_nothing_is_computed_from_a_weight_beforehand(tmp_path) -> None:
     """What reads the variance of a normalisation reads the variance, not its root times something."""
     model = ZOO["siamese_tower_with_dropout"]()
     truth = freeze(model, tmp_path)
-    exported = export_onnx(flatten(model), read(model), truth.signature, opset=18)
+    exported = export_onnx(flatten_labelled(model), read(model), truth.signature, opset=18)
     by_name = {entry.weight.rpartition("/")[2]: entry for entry in exported.weight_map}
     assert by_name["moving_variance"].initializer is not None
     assert by_name["moving_variance"].blocks == ()
@@ -81,7 +81,7 @@ def test_the_weight_map_names_the_call_sites_that_read_a_weight(tmp_path) -> Non
     """Submodels seen through, in call order."""
     model = ZOO["tower_in_a_tower"]()
     truth = freeze(model, tmp_path)
-    exported = export_onnx(flatten(model), read(model), truth.signature, opset=18)
+    exported = export_onnx(flatten_labelled(model), read(model), truth.signature, opset=18)
     (kernel,) = [
         e for e in exported.weight_map if e.call_sites and "inner_dense" in e.call_sites[0] and len(e.shape) == 2
     ]

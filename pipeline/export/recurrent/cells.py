@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 import keras
 from keras import activations, layers
@@ -43,14 +43,14 @@ def cell_spec(cell: Any) -> CellSpec:
     kind = _kind(cell)
     if cell.compute_dtype != "float32" or any(weight.dtype != "float32" for weight in cell.weights):
         raise NotExpressible(f"onnxruntime's {kind} computes in float32 only, and the layer in {cell.compute_dtype}")
+    gates: tuple[Any, ...]
     if kind == "LSTM":
         gates = (cell.recurrent_activation, cell.activation, cell.activation)
-        return CellSpec("LSTM", cell.units, _named(gates), "one" if cell.use_bias else "none")
+        return CellSpec("LSTM", cell.units, _named(gates), _bias(cell))
     if kind == "GRU":
-        bias = "none" if not cell.use_bias else "two" if cell.reset_after else "one"
         gates = (cell.recurrent_activation, cell.activation)
-        return CellSpec("GRU", cell.units, _named(gates), bias, bool(cell.reset_after))
-    return CellSpec("RNN", cell.units, _named((cell.activation,)), "one" if cell.use_bias else "none")
+        return CellSpec("GRU", cell.units, _named(gates), _bias(cell), bool(cell.reset_after))
+    return CellSpec("RNN", cell.units, _named((cell.activation,)), _bias(cell))
 
 
 def weights_of(cell: Any) -> list[Any]:
@@ -64,6 +64,12 @@ def _kind(cell: Any) -> Any:
         if isinstance(cell, built_in) and type(cell).call is built_in.call:
             return kind
     raise NotExpressible(f"its cell is a {type(cell).__name__}")
+
+
+def _bias(cell: Any) -> Literal["none", "one", "two"]:
+    if not cell.use_bias:
+        return "none"
+    return "two" if getattr(cell, "reset_after", False) else "one"
 
 
 def _named(functions: tuple[Any, ...]) -> tuple[Activation, ...]:

@@ -8,6 +8,7 @@ from typing import Any
 from unittest import mock
 
 import keras
+import numpy as np
 import tensorflow as tf
 from keras import layers, tree
 
@@ -52,7 +53,7 @@ def native_recurrences(on_loop: Callable[[str, str], None]) -> Iterator[None]:
         yield
 
 
-def _marked(layer: Any, sequences: Any, states: list[Any], mask: Any) -> tuple[Any, Any, Any]:
+def _marked(layer: Any, sequences: Any, states: list[Any], mask: Any) -> Any:
     """(last output, all outputs, states) as `inner_loop` returns them.
 
     Raises:
@@ -60,7 +61,7 @@ def _marked(layer: Any, sequences: Any, states: list[Any], mask: Any) -> tuple[A
     """
     cells = cells_of(layer)
     specs = tuple(cell_spec(cell) for cell in cells)
-    flat_states = tree.flatten(states)
+    flat_states = [tf.convert_to_tensor(state) for state in tree.flatten(states)]
     if len(flat_states) != sum(STATES[spec.kind] for spec in specs):
         raise NotExpressible("its states are not those of its cells")
     if sequences.dtype != tf.float32:
@@ -111,6 +112,6 @@ def _step_mask(mask: Any, sequences: Any) -> Any:
 def _is_zero(state: Any) -> bool:
     """Whether a state is the zeros that Keras starts from; ONNX takes those as given."""
     if state.op.type == "Fill":
-        return tf.get_static_value(state.op.inputs[1]) == 0
+        return bool(tf.get_static_value(state.op.inputs[1]) == 0)
     value = tf.get_static_value(state)
-    return value is not None and not value.any()
+    return value is not None and not np.any(value)

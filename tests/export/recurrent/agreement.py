@@ -13,7 +13,7 @@ import tensorflow as tf
 
 from pipeline.export.onnx_model import export_onnx
 from pipeline.graph.call import named_call
-from pipeline.graph.flatten import flatten
+from pipeline.graph.flatten import flatten_labelled
 from pipeline.graph.read import read
 from pipeline.truth.signature import read_signature
 from tests.zoo import fill
@@ -27,7 +27,7 @@ class Exported:
         signature = read_signature(model)
         call = named_call(model, signature)
         self._keras = tf.function(lambda feed: call(feed), autograph=False)
-        self.model = export_onnx(flatten(model), read(model), signature, opset).model
+        self.model = export_onnx(flatten_labelled(model), read(model), signature, opset).model
         options = onnxruntime.SessionOptions()
         options.log_severity_level = 3
         self.session = onnxruntime.InferenceSession(ir.to_proto(self.model).SerializeToString(), options)

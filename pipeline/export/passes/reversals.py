@@ -1,0 +1,41 @@
+"""A tensor reversed twice along one axis is the tensor."""
+
+from __future__ import annotations
+
+import numpy as np
+import onnx_ir as ir
+
+
+class DoubleReversalPass(ir.passes.InPlacePass):
+    """Drops pairs of `Slice` nodes that reverse the same axis: a backward layer inside `Bidirectional` leaves them."""
+
+    def call(self, model: ir.Model) -> ir.passes.PassResult:
+        """Rewire readers of the second `Slice` in place; what nobody reads any more is left for another pass."""
+        found = [node for node in model.graph.all_nodes() if _undone(node) is not None]
+        for node in found:
+            inner = _undone(node)
+            if inner is not None and not node.outputs[0].is_graph_output():
+                ir.convenience.replace_all_uses_with(node.outputs[0], inner)
+        return ir.passes.PassResult(model, modified=bool(found))
+
+
+def _undone(node: ir.Node) -> ir.Value | None:
+    """What a reversal of a reversal started from."""
+    axis = reversed_axis(node)
+    producer = node.inputs[0].producer() if axis is not None and node.inputs[0] is not None else None
+    if producer is None or reversed_axis(producer) != axis:
+        return None
+    return producer.inputs[0]
+
+
+def reversed_axis(node: ir.Node) -> int | None:
+    """The one axis that a `Slice` reverses whole, or None for any other node."""
+    if node.op_type != "Slice" or len(node.inputs) != 5:
+        return None
+    values = [
+        None if value is None or value.const_value is None else value.const_value.numpy() for value in node.inputs[1:]
+    ]
+    if any(value is None or value.size != 1 for value in values):
+        return None
+    start, end, axis, step = (int(np.asarray(value).item()) for value in values)
+    return axis if step == -1 and start == -1 and end <= np.iinfo(np.int32).min else None

@@ -1,0 +1,106 @@
+"""Names that say where in the Keras model a node comes from."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Iterable, Sequence
+
+import onnx_ir as ir
+
+# The name scope that tracing puts around what a call site runs; its number follows.
+SCOPE = "shared-layers.site."
+_SITE = re.compile(re.escape(SCOPE) + r"(\d+)(?:/|$)")
+
+
+class SiteNamesPass(ir.passes.InPlacePass):
+    """Names every node `<call site>/<operator>` (`_1` at a second of a name), and tensors after their nodes.
+
+    Args:
+        labels: of the call sites, by the number in their scope.
+        kept: names of initializers that stay: the weights.
+    """
+
+    def __init__(self, labels: Sequence[str], kept: Collection[str]) -> None:
+        super().__init__()
+        self._labels = labels
+        self._kept = kept
+
+    def call(self, model: ir.Model) -> ir.passes.PassResult:
+        """Rename in place; nodes must be in their canonical order."""
+        graph = model.graph
+        names = _Names({str(value.name) for value in (*graph.inputs, *graph.outputs)} | set(self._kept))
+        self._rename(graph, "", names)
+        _rename_initializers(graph, self._kept, names)
+        return ir.passes.PassResult(model, modified=True)
+
+    def _rename(self, graph: ir.Graph, around: str, names: _Names) -> None:
+        sites = self._sites(graph, around)
+        ends = {id(value) for value in (*graph.inputs, *graph.outputs)} if not around else set()
+        for node in graph:
+            node.name = names.fresh(f"{sites[node]}/{node.op_type}" if sites[node] else node.op_type)
+            for index, value in enumerate(node.outputs):
+                if id(value) not in ends and value.name != "":
+                    value.name = names.fresh(node.name if len(node.outputs) == 1 else f"{node.name}:{index}", "tensor")
+            for attribute in node.attributes.values():
+                for number, subgraph in enumerate(_subgraphs(attribute)):
+                    inside = f"{node.name}/{attribute.name}" + (f"_{number}" if number else "")
+                    for index, value in enumerate(subgraph.inputs):
+                        value.name = names.fresh(f"{inside}/input_{index}", "tensor")
+                    self._rename(subgraph, inside, names)
+
+    def _sites(self, graph: ir.Graph, around: str) -> dict[ir.Node, str]:
+        """The call site of each node; where a node's own name does not tell, that of a reader, or of what it reads."""
+        nodes = list(graph)
+        sites = {node: around or self._told(node) for node in nodes}
+        for node in reversed(nodes):
+            if not sites[node]:
+                sites[node] = _first(sites.get(use.node, "") for value in node.outputs for use in value.uses())
+        for node in nodes:
+            if not sites[node]:
+                producers = [value.producer() for value in node.inputs if value is not None]
+                sites[node] = _first(sites.get(each, "") for each in producers if each is not None)
+        return sites
+
+    def _told(self, node: ir.Node) -> str:
+        found = _SITE.search(node.name or "")
+        return self._labels[int(found[1])] if found else ""
+
+
+class _Names:
+    """Hands out names that are not taken; nodes and tensors are two namespaces."""
+
+    def __init__(self, taken: set[str]) -> None:
+        self._taken: dict[str, set[str]] = {"node": set(), "tensor": set(taken)}
+        self._next: dict[tuple[str, str], int] = {}
+
+    def fresh(self, wanted: str, space: str = "node") -> str:
+        """`wanted`, or the first of `wanted_1`, `wanted_2`, ... that nobody has."""
+        taken, name = self._taken[space], wanted
+        number = self._next.get((space, wanted), 0)
+        while name in taken:
+            number += 1
+            name = f"{wanted}_{number}"
+        self._next[space, wanted] = number
+        taken.add(name)
+        return name
+
+
+def _rename_initializers(graph: ir.Graph, kept: Collection[str], names: _Names) -> None:
+    readers: dict[int, str] = {}
+    for node in graph.all_nodes():
+        for index, value in enumerate(node.inputs):
+            if value is not None:
+                readers.setdefault(id(value), f"{node.name}/input_{index}")
+    for value in list(graph.initializers.values()):
+        if value.name not in kept and not value.is_graph_output():
+            value.name = names.fresh(readers.get(id(value), "unread"), "tensor")
+
+
+def _subgraphs(attribute: ir.Attr) -> list[ir.Graph]:
+    if attribute.type == ir.AttributeType.GRAPH:
+        return [attribute.as_graph()]
+    return list(attribute.as_graphs()) if attribute.type == ir.AttributeType.GRAPHS else []
+
+
+def _first(names: Iterable[str]) -> str:
+    return next((name for name in names if name), "")

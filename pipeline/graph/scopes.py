@@ -1,0 +1,33 @@
+"""Being told which operation of a functional model runs.
+
+Keras has no public hook around the calls that running a graph makes. This module and `read.py` are the places that
+know its inside: `keras.src.models.functional.operation_fn` wraps every call of `Function._run_through_graph`.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
+from typing import Any
+from unittest import mock
+
+from keras.src.models import functional
+
+
+@contextlib.contextmanager
+def around_calls(enter: Callable[[Any], AbstractContextManager[Any]]) -> Iterator[None]:
+    """While it lasts, running a functional model runs each operation inside `enter(operation)`."""
+    wrapped = functional.operation_fn
+
+    def operation_fn(operation: Any, *args: Any, **kwargs: Any) -> Any:
+        call = wrapped(operation, *args, **kwargs)
+
+        def within(*inputs: Any, **arguments: Any) -> Any:
+            with enter(operation):
+                return call(*inputs, **arguments)
+
+        return within
+
+    with mock.patch.object(functional, "operation_fn", operation_fn):
+        yield
