@@ -12,6 +12,7 @@ import tensorflow as tf
 from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
 
 from pipeline.errors import BadInput
+from pipeline.export.merged_steps import merged_steps
 from pipeline.export.passes.site_names import SCOPE
 from pipeline.export.recurrent.marker import native_recurrences
 from pipeline.graph.call import named_call
@@ -58,7 +59,7 @@ def trace(flat: FlatModel, signature: Signature) -> Trace:
     specs = positional_specs(signature)
     loops: dict[str, str] = {}
     scopes = _Scopes(flat)
-    with native_recurrences(loops.__setitem__), around_calls(scopes.enter):
+    with native_recurrences(loops.__setitem__), merged_steps(), around_calls(scopes.enter):
         concrete = tf.function(positional, autograph=False).get_concrete_function(*specs)
     frozen = _frozen(concrete)
     graph_def = frozen.graph.as_graph_def(add_shapes=True)

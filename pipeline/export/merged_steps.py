@@ -1,0 +1,95 @@
+"""`TimeDistributed` as one call on all steps at once.
+
+Keras calls the inner layer once for each step, written out where their number is known and mapped where it is not. A
+layer that treats rows alike gives the same on steps merged into the batch axis, in one node instead of many.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from typing import Any
+from unittest import mock
+
+import keras
+import numpy as np
+import tensorflow as tf
+from keras import layers
+
+from pipeline.graph.read import graph_of
+
+# Operations of `keras.ops` that are seen in graphs: masks are made of them, and arithmetic between layers.
+_ELEMENTWISE = frozenset(
+    {"Absolute", "Add", "Cast", "Divide", "Equal", "Maximum", "Minimum", "Multiply", "Negative"}
+) | {
+    "NotEqual",
+    "LogicalAnd",
+    "LogicalNot",
+    "LogicalOr",
+    "Relu",
+    "Sigmoid",
+    "Square",
+    "Subtract",
+    "Tanh",
+}
+_REDUCTIONS = frozenset({"All", "Any", "Max", "Mean", "Min", "Sum"})
+
+
+@contextlib.contextmanager
+def merged_steps() -> Iterator[None]:
+    """While it lasts, tracing `TimeDistributed` merges the axes batch and steps around layers of Keras' own."""
+    original = layers.TimeDistributed.call
+
+    def call(self: Any, inputs: Any, training: Any = None, mask: Any = None) -> Any:
+        if not _treats_rows_alike(self.layer):
+            return original(self, inputs, training=training, mask=mask)
+        arguments: dict[str, Any] = {}
+        if self.layer._call_has_mask_arg and mask is not None:
+            arguments["mask"] = _merged(mask)
+        if self.layer._call_has_training_arg:
+            arguments["training"] = training
+        return _split(self.layer.call(_merged(inputs), **arguments), inputs)
+
+    with mock.patch.object(layers.TimeDistributed, "call", call):
+        yield
+
+
+def _treats_rows_alike(layer: Any) -> bool:
+    """Whether a layer is known not to mix rows at inference: Keras' own layers, and models of nothing else."""
+    if isinstance(layer, keras.Model):
+        graph = graph_of(layer)
+        return graph is not None and all(map(_treats_rows_alike, graph.operations))
+    if not isinstance(layer, keras.Layer):
+        return _operation_treats_rows_alike(layer)
+    is_own = type(layer).__module__.startswith("keras.") and not isinstance(layer, layers.Lambda)
+    inner = layer._flatten_layers(include_self=False, recursive=False)
+    return is_own and all(_treats_rows_alike(each) for each in inner)
+
+
+def _operation_treats_rows_alike(operation: Any) -> bool:
+    name = type(operation).__name__
+    if name in _REDUCTIONS:
+        axes = np.atleast_1d(operation.axis)
+        return operation.axis is not None and bool(np.all((axes > 0) | (axes == -1)))
+    return name in _ELEMENTWISE
+
+
+def _merged(tensor: Any) -> Any:
+    """`(batch, steps, ...)` as `(batch * steps, ...)`."""
+    return tf.reshape(tensor, _shape([-1], tensor, 2))
+
+
+def _split(tensor: Any, like: Any) -> Any:
+    """`(batch * steps, ...)` as `(batch, steps, ...)`."""
+    batch, steps = like.shape[0], like.shape[1]
+    if steps is not None:
+        leading: list[Any] = [-1 if batch is None else batch, steps]
+    else:
+        leading = [tf.shape(like)[0] if batch is None else batch, -1]
+    return tf.reshape(tensor, _shape(leading, tensor, 1))
+
+
+def _shape(leading: list[Any], tensor: Any, first: int) -> list[Any]:
+    """`leading`, then the sizes of a tensor's axes from `first` on, as numbers where they are known."""
+    sizes = tf.shape(tensor)
+    return leading + [sizes[axis] if size is None else size for axis, size in enumerate(tensor.shape)][first:]
