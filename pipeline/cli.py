@@ -131,6 +131,8 @@ def export(
             _console.print(f"exported {manifest.model} ({manifest.variant}) to {folder}", markup=False, soft_wrap=True)
             for name, reason in manifest.left_out.items():
                 _errors.print(f"note: {name} is left out: {reason}", soft_wrap=True)
+            for layer, reason in manifest.loops.items():
+                _errors.print(f"warning: {layer} stays a loop, exact and slow: {reason}", markup=False, soft_wrap=True)
         _warn_unless_shared(bool(manifest.shared_layers) or variant != "shared", text)
         return True
 

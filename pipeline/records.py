@@ -257,6 +257,7 @@ class TaskMetric(Record):
 class Manifest(Record):
     """`manifest.json` of a bundle, format 1. No clocks: what was timed lies in measurements.json.
 
+    `loops` names the recurrent layers that are loops in `model.onnx`, each with the reason.
     `seal` is the sha256 of the file itself, 64 zeros standing for the seal: `bundle.write_manifest` fills it in.
     """
 
@@ -274,6 +275,7 @@ class Manifest(Record):
     parity: tuple[ParityFigure, ...] = ()
     files: dict[str, FileDigest]
     left_out: dict[str, str] = {}
+    loops: dict[str, str] = {}
     seal: str = ""
 
 

@@ -6,6 +6,7 @@ Rooms are imported inside the functions, here and nowhere else: the command line
 from __future__ import annotations
 
 import tempfile
+import warnings
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
@@ -211,7 +212,10 @@ def export_bundle(
     required_graph(model)
     folder = Path(directory)
     labels = _Labels(name or model.name, "shared", _metric(model, task))
-    return Bundle(folder, _publish(model, folder, labels, task, options or ExportOptions()))
+    manifest = _publish(model, folder, labels, task, options or ExportOptions())
+    for layer, reason in manifest.loops.items():
+        warnings.warn(f"{layer} stays a loop in model.onnx, exact and slow: {reason}", stacklevel=2)
+    return Bundle(folder, manifest)
 
 
 @dataclass(frozen=True)
@@ -279,6 +283,7 @@ def _draft(model: keras.Model, scratch: Path, labels: _Labels, task: Task | None
         truth=truth,
         files={name: found for name, found in digests(scratch).items() if name != TRUTH},
         left_out=artifacts.left_out,
+        loops=artifacts.loops,
     )
 
 

@@ -22,12 +22,13 @@ FILES = {"onnx": "model.onnx", "saved_model": "saved_model", "keras": "model.ker
 
 @dataclass(frozen=True)
 class Artifacts:
-    """What was written, what sharing there is in it, and what was not written, each with the reason."""
+    """What was written, what sharing there is in it, what was not written, and what stayed a loop, with the reasons."""
 
     parameters: Parameters
     shared_layers: tuple[SharedLayer, ...]
     weight_map: tuple[WeightPlacement, ...]
     left_out: dict[str, str]
+    loops: dict[str, str]
 
 
 def write_artifacts(
@@ -49,14 +50,15 @@ def write_artifacts(
     flat = labelled.model
     left_out = {FILES[name]: "not among the formats asked for" for name in FILES if name not in options.formats}
     weight_map: tuple[WeightPlacement, ...] = ()
+    loops: dict[str, str] = {}
     if "onnx" in options.formats:
         exported = export_onnx(labelled, graph, signature, options.opset)
         exported.save(folder / FILES["onnx"])
-        weight_map = exported.weight_map
+        weight_map, loops = exported.weight_map, exported.loops
     if "saved_model" in options.formats:
         export_saved_model(flat, signature, folder / FILES["saved_model"])
     if "keras" in options.formats:
         reason = export_keras(model, flat, signature, feed, folder / FILES["keras"])
         if reason is not None:
             left_out[FILES["keras"]] = reason
-    return Artifacts(parameters(graph), shared_layers(graph), weight_map, left_out)
+    return Artifacts(parameters(graph), shared_layers(graph), weight_map, left_out, loops)

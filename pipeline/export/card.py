@@ -25,6 +25,7 @@ def model_card(manifest: Manifest) -> str:
         _parity(manifest),
     ]
     sections += [f"Left out: `{name}`, because {reason}." for name, reason in manifest.left_out.items()]
+    sections += [f"A loop, exact and slow: `{layer}`, because {reason}." for layer, reason in manifest.loops.items()]
     return "\n\n".join(sections) + "\n"
 
 

@@ -36,10 +36,11 @@ _GATHER = PassSequence(
 
 @dataclass(frozen=True)
 class OnnxExport:
-    """A converted model, and where its weights lie."""
+    """A converted model, where its weights lie, and which recurrent layers stayed loops, with the reasons."""
 
     model: ir.Model
     weight_map: tuple[WeightPlacement, ...]
+    loops: dict[str, str]
 
     def save(self, path: Path) -> None:
         """Write the model as one file."""
@@ -68,7 +69,7 @@ def export_onnx(flat: FlatModel, graph: CallGraph, signature: Signature, opset: 
     name_tensors(model, signature)
     SiteNamesPass(traced.sites, kept)(model)
     _sign(model, flat.model.name)
-    return OnnxExport(model, weight_map)
+    return OnnxExport(model, weight_map, traced.loops)
 
 
 def _cleaned(model: ir.Model, weights: Collection[str]) -> None:

@@ -59,7 +59,11 @@ def trace(flat: FlatModel, signature: Signature) -> Trace:
     specs = positional_specs(signature)
     loops: dict[str, str] = {}
     scopes = _Scopes(flat)
-    with native_recurrences(loops.__setitem__), merged_steps(), around_calls(scopes.enter):
+    with (
+        native_recurrences(lambda layer, why: loops.__setitem__(scopes.place(layer), why)),
+        merged_steps(),
+        around_calls(scopes.enter),
+    ):
         concrete = tf.function(positional, autograph=False).get_concrete_function(*specs)
     frozen = _frozen(concrete)
     graph_def = frozen.graph.as_graph_def(add_shapes=True)
@@ -81,6 +85,11 @@ class _Scopes:
     def __init__(self, flat: FlatModel) -> None:
         self.labels: list[str] = []
         self._waiting = {key: iter(labels) for key, labels in flat.labels.items()}
+
+    def place(self, layer: str) -> str:
+        """Where a layer stands that is being called: the call site, and the layer where it is inside a wrapper."""
+        site = self.labels[-1] if self.labels else layer
+        return site if layer in site.split("/") else f"{site}/{layer}"
 
     def enter(self, operation: Any) -> AbstractContextManager[Any]:
         """The scope of this call; none for what runs inside a submodel that stayed one call site."""
