@@ -1,55 +1,12 @@
-"""Small Keras models with shared layers beyond the three that are built in.
-
-A builder takes no argument and returns a functional or sequential model whose weights are set from the builder's name.
-No weight is zero, so that a lost bias shows. `RANDOM` names the models whose layers draw random numbers in training,
-`NOT_RELOADABLE` those whose sharing no `.keras` file can hold, with the reason.
-"""
+"""Models with shared layers of every kind that a graph can hold: nested, masked, recurrent, random, frozen in parts."""
 
 from __future__ import annotations
-
-import functools
-import zlib
-from collections.abc import Callable
 
 import keras
 import numpy as np
 from keras import layers, ops
 
-Builder = Callable[[], keras.Model]
-
-ZOO: dict[str, Builder] = {}
-RANDOM = {"siamese_tower_with_dropout", "noise_on_both_sides", "training_fixed_at_a_nested_call"}
-NOT_RELOADABLE: dict[str, str] = {
-    "three_wrappers_of_one_network": "sharing inside wrappers is in no config",
-}
-
-
-def zoo_model(build: Builder) -> Builder:
-    """Register a builder, and fill the weights of what it builds."""
-
-    @functools.wraps(build)
-    def filled() -> keras.Model:
-        model = build()
-        fill(model, zlib.crc32(build.__name__.encode()))
-        return model
-
-    ZOO[build.__name__] = filled
-    return filled
-
-
-def fill(model: keras.Model, seed: int) -> None:
-    """Set every floating-point weight to seeded random values; variances stay positive."""
-    rng = np.random.default_rng(seed)
-    for weight in model.weights:
-        if "float" not in str(weight.dtype):
-            continue
-        values = rng.normal(scale=0.4, size=weight.shape)
-        weight.assign(np.abs(values) + 0.5 if "variance" in weight.path else values)
-
-
-def pair(shape: tuple[int | None, ...], dtype: str = "float32") -> list[keras.KerasTensor]:
-    """Two inputs of one shape."""
-    return [keras.Input(shape, dtype=dtype, name=name) for name in ("left", "right")]
+from tests.zoo.registry import pair, zoo_model
 
 
 @zoo_model
@@ -61,7 +18,7 @@ def dense_on_two_views() -> keras.Model:
     return keras.Model([a, b], layers.Dense(1, activation="sigmoid")(joined))
 
 
-@zoo_model
+@zoo_model(random=True)
 def siamese_tower_with_dropout() -> keras.Model:
     """A nested tower with batch normalisation and dropout, called twice."""
     i = keras.Input((8, 8, 2))
@@ -263,7 +220,7 @@ def network_over_time() -> keras.Model:
     return keras.Model([a, b], layers.Dense(1)(layers.Flatten()(net(a) - net(b))))
 
 
-@zoo_model
+@zoo_model(not_reloadable="sharing inside wrappers is in no config")
 def three_wrappers_of_one_network() -> keras.Model:
     """Sharing inside wrappers, which no graph shows (keras #4281)."""
     net = keras.Sequential([keras.Input((4, 4, 1)), layers.Conv2D(2, 3, padding="same")])
@@ -272,7 +229,7 @@ def three_wrappers_of_one_network() -> keras.Model:
     return keras.Model(i, x(i) + y(i))
 
 
-@zoo_model
+@zoo_model(random=True)
 def training_fixed_at_a_nested_call() -> keras.Model:
     """`training` fixed differently for two calls of a submodel with dropout: only a bare call keeps to it."""
     i = keras.Input((6,))
@@ -290,7 +247,7 @@ def training_fixed_inside_a_submodel() -> keras.Model:
     return keras.Model([a, b], [sub(a), sub(b, training=False)])
 
 
-@zoo_model
+@zoo_model(random=True)
 def noise_on_both_sides() -> keras.Model:
     """Random layers, shared, with their calls at different depths."""
     noise, drop = layers.GaussianNoise(0.3), layers.Dropout(0.3)
