@@ -9,6 +9,7 @@ import keras
 from keras import tree
 
 from pipeline.graph.flatten import unused_name
+from pipeline.graph.inference import serving
 from pipeline.graph.read import required_graph
 from pipeline.records import Signature
 
@@ -71,7 +72,8 @@ def named_call(model: keras.Model, signature: Signature) -> NamedCall:
 
     def call(feed: Mapping[str, Any]) -> dict[str, Any]:
         packed = tree.pack_sequence_as(structure, [feed[name] for name in inputs])
-        answers = tree.flatten(model(packed, training=False))
+        with serving(model):
+            answers = tree.flatten(model(packed, training=False))
         return dict(zip(outputs, answers, strict=True))
 
     return call

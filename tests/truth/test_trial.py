@@ -50,13 +50,6 @@ def test_a_model_that_runs_on_nothing_is_one_line(tmp_path) -> None:
     assert len(str(refusal.value).splitlines()) == 1
 
 
-def test_a_name_that_tensorflow_can_not_trace_is_one_line(tmp_path) -> None:
-    """A space in a layer's name runs in Keras and not in a graph."""
-    x = keras.Input((4,), name="x")
-    with pytest.raises(BadInput, match="TensorFlow can't trace model"):
-        freeze(keras.Model(x, layers.Dense(4, name="de nse")(x)), tmp_path)
-
-
 def test_one_static_batch_among_inputs_with_a_free_one(tmp_path) -> None:
     """The one that is fixed is fed as it is."""
     a, b = keras.Input((5,), name="a"), keras.Input(batch_shape=(4, 5), name="b")

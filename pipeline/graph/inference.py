@@ -1,0 +1,44 @@
+"""Calling layers as a server would: nothing but the answer, under names that every backend takes."""
+
+from __future__ import annotations
+
+import contextlib
+import re
+from collections.abc import Iterator
+from typing import Any
+from unittest import mock
+
+import keras
+
+# What TensorFlow takes as the name of a scope (tensorflow/python/framework/ops.py, _VALID_SCOPE_NAME_REGEX).
+_REFUSED_SIGNS = re.compile(r"[^A-Za-z0-9_.\\/-]")
+
+
+@contextlib.contextmanager
+def serving(layer: Any) -> Iterator[None]:
+    """Within this block a call of `layer`, a layer or a model, computes its answer and does nothing else.
+
+    Losses, activity regularisers and metrics that layers inside add to are not computed: an exporter meets them as
+    operations without a reader, or as variables that a call changes. A layer whose name TensorFlow refuses as the name
+    of a scope (spaces, colons, letters beyond ASCII; Keras itself can't call such a model compiled) has another one.
+    """
+    inside = layer._flatten_layers() if isinstance(layer, keras.Layer) else []
+    with contextlib.ExitStack() as stack:
+        stack.enter_context(mock.patch.object(keras.Layer, "add_loss", _nothing))
+        for inner in inside:
+            for metric in inner._metrics:
+                stack.enter_context(mock.patch.object(metric, "update_state", _nothing))
+            if inner.activity_regularizer is not None:
+                stack.enter_context(mock.patch.object(inner, "activity_regularizer", None))
+            if not isinstance(inner, keras.layers.InputLayer) and _legal(inner.name) != inner.name:
+                stack.enter_context(mock.patch.object(inner, "name", _legal(inner.name)))
+        yield
+
+
+def _nothing(*args: Any, **kwargs: Any) -> None:
+    """What a loss or a metric does at inference."""
+
+
+def _legal(name: str) -> str:
+    allowed = _REFUSED_SIGNS.sub("_", name)
+    return allowed if re.match(r"[A-Za-z0-9.]", allowed) else f"x{allowed}"
