@@ -256,7 +256,9 @@ def _plain_call(submodel: Any, args: Any, kwargs: dict[str, Any]) -> _SubmodelCa
     """A submodel's call taken apart, or None where it has more than inputs and a fixed `training` (a mask by hand)."""
     bound = inspect.signature(type(submodel).call).bind(submodel, *args, **kwargs).arguments
     extra = set(bound) - {"self", "inputs", "training", "mask"}
-    if extra or bound.get("mask") is not None or not isinstance(bound.get("training"), bool | None):
+    # Keras notes a mask of each input by itself (keras/src/layers/layer.py, "Populate mask"): `[None, None]` is none.
+    masks = [mask for mask in tree.flatten(bound.get("mask")) if mask is not None]
+    if extra or masks or not isinstance(bound.get("training"), bool | None):
         return None
     return _SubmodelCall(bound["inputs"], bound.get("training"))
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import keras
+from keras import layers
+
 from pipeline.graph.describe import describe
 from tests.zoo import ZOO
 
@@ -41,3 +44,13 @@ def test_nothing_shared_is_said_so() -> None:
     described = describe(ZOO["plain_sequential"]())
     assert described.shared_layers == ()
     assert "no layer is called at two places" in str(described)
+
+
+def test_a_submodel_called_on_a_list_is_seen_through() -> None:
+    """Keras notes a mask for each of its inputs, none of which is one."""
+    i, j = keras.Input((4,)), keras.Input((4,))
+    dense = layers.Dense(3, name="dense")
+    tower = keras.Model([i, j], dense(i) - dense(j), name="tower")
+    a, b = keras.Input((4,), name="a"), keras.Input((4,), name="b")
+    (shared,) = describe(keras.Model([a, b], tower([a, b]) + tower([b, a]))).shared_layers
+    assert shared.call_sites == tuple(f"tower/dense/call_{number}" for number in (1, 2, 3, 4))
