@@ -55,6 +55,7 @@ class CallSite:
     n_outputs: int
     turn: tuple[int, ...]
     within: tuple[Any, ...] = ()
+    input_dtypes: tuple[str, ...] = ()
 
     @property
     def is_layer(self) -> bool:
@@ -200,6 +201,7 @@ class _Reader:
                 n_outputs=len(node.outputs),
                 turn=place.turn,
                 within=place.within,
+                input_dtypes=tuple(str(self.specs[ref].dtype) for ref in refs),
             )
         )
         outputs = [TensorRef(index, number) for number in range(len(node.outputs))]

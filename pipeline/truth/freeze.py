@@ -17,6 +17,7 @@ from pipeline.graph.fresh import NotRebuildable
 from pipeline.records import Case, InputSpec, Signature, TensorSpec, Tolerance, Truth
 from pipeline.store import digest, refusing_unwritable, write_record
 from pipeline.truth.float64 import float64_clone
+from pipeline.truth.refusals import refuse_unexportable
 from pipeline.truth.signature import read_signature
 from pipeline.truth.trial import first_that_runs, static_batch
 
@@ -42,8 +43,10 @@ def freeze(model: keras.Model, folder: Path, real: Arrays | None = None, seed: i
         seed: of the random inputs.
 
     Raises:
-        BadInput: if the model has no graph to read, or the folder can't be written.
+        BadInput: if the model has no graph to read, can't be exported faithfully (`refusals`), or the folder can't be
+            written.
     """
+    refuse_unexportable(model)
     signature, answer = _compiled(model, read_signature(model))
 
     def run(candidate: Signature) -> list[tuple[Case, Arrays, Arrays]]:

@@ -1,0 +1,117 @@
+"""What a call site does at inference beside computing its answer, found by tracing that one call."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import keras
+import tensorflow as tf
+from keras import tree
+from tensorflow.core.framework import types_pb2
+from tensorflow.python.framework import op_def_registry
+from tensorflow.python.framework.auto_control_deps_utils import get_read_write_resource_inputs
+
+from pipeline.graph.inference import serving
+from pipeline.graph.read import CallSite, TensorRef
+
+_SEED_STATE = "seed_generator_state"  # keras/src/random/seed_generator.py
+# Operations that touch strings only to tell a person something.
+_TELLING = frozenset({"Assert", "Const", "PrintV2", "StringFormat"})
+
+
+@dataclass(frozen=True)
+class Effects:
+    """What a call does besides.
+
+    Attributes:
+        draws: it draws random numbers other than from a Keras seed, so that two runs differ.
+        written: TensorFlow's variables that it changes, the states of Keras' seeds among them.
+        strings: the kinds of operations on strings that it runs.
+    """
+
+    draws: bool = False
+    written: tuple[Any, ...] = ()
+    strings: tuple[str, ...] = ()
+
+
+def effects_of(site: CallSite) -> Effects:
+    """The effects of one call at inference (`training=False`), whatever the call itself fixes.
+
+    A call that can't be traced by itself has none: what is wrong with it shows when the model is run.
+    """
+    try:
+        first, second = _traced(site), _traced(site)
+    except Exception:  # noqa: BLE001 - the layer's own code runs here; see above
+        return Effects()
+    nodes = _nodes(first)
+    return Effects(
+        draws=any(_draws(node) for node in nodes) or _constants(first) != _constants(second),
+        written=_written(first),
+        strings=tuple(dict.fromkeys(node.op for node in nodes if _handles_strings(node))),
+    )
+
+
+def is_seed(variable: Any) -> bool:
+    """Whether a variable of TensorFlow's is the state of a Keras seed: who changes it has drawn a random number."""
+    return _SEED_STATE in variable.name
+
+
+def _traced(site: CallSite) -> Any:
+    leaves = tree.flatten((site.args, site.kwargs))
+    given = iter(zip(site.input_shapes, site.input_dtypes, strict=True))
+    specs = [tf.TensorSpec(*next(given)) for leaf in leaves if isinstance(leaf, TensorRef)]
+
+    def call(*tensors: Any) -> Any:
+        remaining = iter(tensors)
+        filled = [next(remaining) if isinstance(leaf, TensorRef) else leaf for leaf in leaves]
+        args, kwargs = tree.pack_sequence_as((site.args, site.kwargs), filled)
+        with serving(site.layer):
+            return site.layer(*args, **_at_inference(site.layer, kwargs))
+
+    return tf.function(call, autograph=False).get_concrete_function(*specs)
+
+
+def _at_inference(layer: Any, kwargs: dict[str, Any]) -> dict[str, Any]:
+    """`predict` and `training=False` override what a call in the graph fixes."""
+    takes_training = isinstance(layer, keras.Layer) and layer._call_has_training_arg
+    return {**kwargs, "training": False} if takes_training else kwargs
+
+
+def _nodes(concrete: Any) -> list[Any]:
+    """The nodes of a graph and of the functions inside it."""
+    graph_def = concrete.graph.as_graph_def()
+    return [*graph_def.node, *(node for function in graph_def.library.function for node in function.node_def)]
+
+
+def _written(concrete: Any) -> tuple[Any, ...]:
+    """The variables that the graph changes, functions inside it seen through."""
+    by_handle = {id(variable.handle): variable for variable in concrete.graph.variables}
+    captured = {id(inner): by_handle[id(outer)] for outer, inner in concrete.graph.captures if id(outer) in by_handle}
+    writes = (tensor for op in concrete.graph.get_operations() for tensor in get_read_write_resource_inputs(op)[1])
+    return tuple({id(tensor): captured[id(tensor)] for tensor in writes if id(tensor) in captured}.values())
+
+
+def _draws(node: Any) -> bool:
+    """Whether a node draws from TensorFlow's own generator: what has a seed and still differs from run to run."""
+    definition = op_def_registry.get(node.op)
+    return definition is not None and definition.is_stateful and any("seed" in attr.name for attr in definition.attr)
+
+
+def _constants(concrete: Any) -> list[bytes]:
+    """Numbers that the Python code put into the graph: drawn by numpy, they are others in the next trace."""
+    constants = (node.attr["value"].tensor for node in _nodes(concrete) if node.op == "Const")
+    return sorted(constant.SerializeToString() for constant in constants)  # a graph's functions are in no fixed order
+
+
+def _handles_strings(node: Any) -> bool:
+    definition = op_def_registry.get(node.op)
+    if definition is None or node.op in _TELLING:
+        return False
+    return types_pb2.DT_STRING in _types(node, [*definition.input_arg, *definition.output_arg])
+
+
+def _types(node: Any, arguments: list[Any]) -> Iterator[int]:
+    for argument in arguments:
+        yield argument.type or node.attr[argument.type_attr].type
