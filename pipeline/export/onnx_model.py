@@ -60,7 +60,7 @@ def export_onnx(flat: FlatModel, graph: CallGraph, signature: Signature, opset: 
         ConversionFailed: if tf2onnx can't express the model.
         BadInput: if a weight did not come through whole.
     """
-    traced = trace(flat, signature)
+    traced = trace(flat, signature, opset)
     weights = _named_weights(flat.model, graph)
     model, weight_map = _converted(traced, weights, opset)
     kept = {entry.initializer for entry in weight_map if entry.initializer is not None}

@@ -13,6 +13,7 @@ from tensorflow.python.framework.convert_to_constants import convert_variables_t
 
 from pipeline.errors import BadInput
 from pipeline.export.merged_steps import merged_steps
+from pipeline.export.normalisation import native_normalisation
 from pipeline.export.passes.site_names import SCOPE
 from pipeline.export.recurrent.marker import native_recurrences
 from pipeline.graph.call import named_call
@@ -42,8 +43,13 @@ class Trace:
     sites: tuple[str, ...]
 
 
-def trace(flat: FlatModel, signature: Signature) -> Trace:
+def trace(flat: FlatModel, signature: Signature, opset: int) -> Trace:
     """Trace a model at inference (`training=False`), control flow kept, functions inlined.
+
+    Args:
+        flat: the model.
+        signature: its inputs and outputs.
+        opset: of the ONNX model to be: what it has an operator for is traced as a marker.
 
     Raises:
         BadInput: if the model changes a variable at inference, which no artifact could keep between calls.
@@ -62,6 +68,7 @@ def trace(flat: FlatModel, signature: Signature) -> Trace:
     with (
         native_recurrences(lambda layer, why: loops.__setitem__(scopes.place(layer), why)),
         merged_steps(),
+        native_normalisation(opset),
         around_calls(scopes.enter),
     ):
         concrete = tf.function(positional, autograph=False).get_concrete_function(*specs)

@@ -1,4 +1,4 @@
-"""The marker that stands for a recurrent layer (`pipeline/export/recurrent/marker.py`)."""
+"""The markers that stand for ONNX's own operators (`pipeline/export/markers.py`)."""
 
 from __future__ import annotations
 
@@ -9,14 +9,33 @@ import numpy as np
 from onnx import TensorProto, numpy_helper
 from tf2onnx import utils
 
+from pipeline.export.markers import OPERATION as OPERATION
+from pipeline.export.markers import OperatorToken
 from pipeline.export.recurrent.lowering import lower, operands
-from pipeline.export.recurrent.marker import OPERATION as OPERATION
 from pipeline.export.recurrent.spec import RecurrentSpec
 
 
 def convert(ctx: Any, node: Any, name: str, args: list[Any]) -> None:
-    """Replace the marker by ONNX's recurrent nodes."""
-    spec = RecurrentSpec.from_token(node.get_attr_value("token").decode())
+    """Replace the marker by the node, or the recurrent nodes, that it stands for."""
+    text = node.get_attr_value("token").decode()
+    token = OperatorToken.read(text)
+    if token is None:
+        _lower_recurrence(ctx, node, name, RecurrentSpec.from_token(text))
+        return
+    inputs, outputs, shape = list(node.input), list(node.output), ctx.get_shape(node.output[0])
+    ctx.remove_node(node.name)
+    ctx.make_node(
+        token.operator,
+        inputs,
+        attr=token.attributes,
+        outputs=outputs,
+        name=name,
+        shapes=[shape],
+        dtypes=[TensorProto.FLOAT],
+    )
+
+
+def _lower_recurrence(ctx: Any, node: Any, name: str, spec: RecurrentSpec) -> None:
     inputs, outputs = list(node.input), list(node.output)
     shapes = [ctx.get_shape(output) for output in outputs]
     wanted = [bool(ctx.find_output_consumers(output)) or output in ctx.outputs for output in outputs]

@@ -12,11 +12,9 @@ import numpy as np
 import tensorflow as tf
 from keras import layers, tree
 
+from pipeline.export.markers import marker
 from pipeline.export.recurrent.cells import NotExpressible, cell_spec, cells_of, weights_of
 from pipeline.export.recurrent.spec import STATES, RecurrentSpec
-
-# An operation with any number of inputs and outputs, text of its own, and no effect while nobody runs it.
-OPERATION = "PyFuncStateless"
 
 _LOOPING = layers.RNN.inner_loop
 
@@ -80,22 +78,18 @@ def _marked(layer: Any, sequences: Any, states: list[Any], mask: Any) -> Any:
         inputs.append(_step_mask(mask, sequences))
     inputs += [state for state, is_given in zip(flat_states, given, strict=True) if is_given]
     inputs += [keras.ops.convert_to_tensor(weight) for cell in cells for weight in weights_of(cell)]
-    outputs = tf.raw_ops.PyFuncStateless(input=inputs, token=spec.token(), Tout=[tf.float32] * (2 + len(flat_states)))
-    return _shaped(layer, spec, sequences, states, outputs)
+    last, sequence, *ends = marker(spec.token(), inputs, _shapes(spec, sequences))
+    if spec.reverse:  # the marker gives sequences in the order of time, Keras in the order in which it took the steps
+        sequence = tf.reverse(sequence, [1])
+    return last, sequence if layer.return_sequences else last[:, None], list(tree.pack_sequence_as(states, ends))
 
 
-def _shaped(layer: Any, spec: RecurrentSpec, sequences: Any, states: list[Any], outputs: list[Any]) -> Any:
-    """The marker's outputs with their shapes, in time order reversed again where Keras gives them so."""
+def _shapes(spec: RecurrentSpec, sequences: Any) -> list[tuple[int | None, ...]]:
+    """The shapes of the last output, all outputs and each state."""
     batch, steps = sequences.shape[0], sequences.shape[1]
     units = spec.cells[-1].units
     widths = [cell.units for cell in spec.cells for _ in range(STATES[cell.kind])]
-    last = tf.ensure_shape(outputs[0], (batch, units))
-    sequence = last[:, None]
-    if layer.return_sequences:
-        sequence = tf.ensure_shape(outputs[1], (batch, steps, units))
-        sequence = tf.reverse(sequence, [1]) if spec.reverse else sequence
-    shaped = [tf.ensure_shape(state, (batch, width)) for state, width in zip(outputs[2:], widths, strict=True)]
-    return last, sequence, list(tree.pack_sequence_as(states, shaped))
+    return [(batch, units), (batch, steps, units), *((batch, width) for width in widths)]
 
 
 def _step_mask(mask: Any, sequences: Any) -> Any:
