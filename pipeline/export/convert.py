@@ -136,6 +136,7 @@ def _optimizers() -> Any:
     passes["remove_back_to_back"] = _NoFusionIntoWeights
     # Which of two equal nodes it keeps depends on Python's hash seed; ours comes once the graph has its order.
     del passes["merge_duplication"]
+    del passes["einsum_optimizer"]  # what is left as an Einsum is one that it would search for long, or for ever
     return passes
 
 

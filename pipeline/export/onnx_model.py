@@ -9,15 +9,22 @@ from pathlib import Path
 import keras
 import numpy as np
 import onnx_ir as ir
+from onnx_ir.passes import PassManager
 from onnx_ir.passes import Sequential as PassSequence
 from onnx_ir.passes import common as passes
 
 from pipeline.export.convert import convert
 from pipeline.export.naming import name_tensors
 from pipeline.export.passes.canonical_order import CanonicalOrderPass
+from pipeline.export.passes.composed_transposes import ComposedTransposesPass
+from pipeline.export.passes.folded_layouts import FoldedLayoutsPass
+from pipeline.export.passes.gemm import GemmPass
 from pipeline.export.passes.merged_constants import MergedConstantsPass
+from pipeline.export.passes.merged_reshapes import MergedReshapesPass
+from pipeline.export.passes.reduced_transposes import ReducedTransposesPass
 from pipeline.export.passes.reversals import DoubleReversalPass
 from pipeline.export.passes.site_names import SiteNamesPass
+from pipeline.export.passes.wrapped_indices import WrappedIndicesPass
 from pipeline.export.stand_ins import stand_ins
 from pipeline.export.trace import Trace, trace
 from pipeline.export.weights import NamedWeight, place_weights, placement
@@ -31,7 +38,18 @@ PRODUCER = "shared-layers"
 _GATHER = PassSequence(
     passes.LiftConstantsToInitializersPass(lift_all_constants=True, size_limit=0),
     passes.LiftSubgraphInitializersToMainGraphPass(),
+    FoldedLayoutsPass(),
 )
+_LEAN = (
+    WrappedIndicesPass(),
+    DoubleReversalPass(),
+    ReducedTransposesPass(),
+    ComposedTransposesPass(),
+    MergedReshapesPass(),
+    GemmPass(),
+    passes.RemoveUnusedNodesPass(),
+)
+_MOST_ROUNDS = 10  # each pass leaves less to do for the others; most graphs need two
 
 
 @dataclass(frozen=True)
@@ -64,8 +82,8 @@ def export_onnx(flat: FlatModel, graph: CallGraph, signature: Signature, opset: 
     weights = _named_weights(flat.model, graph)
     model, weight_map = _converted(traced, weights, opset)
     kept = {entry.initializer for entry in weight_map if entry.initializer is not None}
-    _forget_inner_shapes(model)
     _cleaned(model, kept)
+    _forget_inner_shapes(model)
     name_tensors(model, signature)
     SiteNamesPass(traced.sites, kept)(model)
     _sign(model, flat.model.name)
@@ -85,9 +103,8 @@ def _cleaned(model: ir.Model, weights: Collection[str]) -> None:
         CanonicalOrderPass(),
         MergedConstantsPass(weights),
         passes.CommonSubexpressionEliminationPass(),
-        DoubleReversalPass(),
+        PassManager(_LEAN, steps=_MOST_ROUNDS, early_stop=True),
         passes.IdentityEliminationPass(),
-        passes.RemoveUnusedNodesPass(),
         passes.OutputFixPass(),
         CanonicalOrderPass(),
         passes.RemoveUnusedOpsetsPass(),
