@@ -48,6 +48,10 @@ ImportOption = Annotated[
 DataOption = Annotated[
     Path | None, typer.Option("--data", metavar="FILE.npz", help="Other data for a registered model (siamese: MNIST).")
 ]
+InputOption = Annotated[
+    list[str] | None,
+    typer.Option("--input", metavar="NAME=SHAPE:DTYPE", help="What a subclassed model takes: x=None,28,28:float32."),
+]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print the result for a program.")]
 VariantOption = Annotated[str, typer.Option("--variant", help="shared, or unshared: the twin.")]
 
@@ -113,13 +117,14 @@ def export(
     formats: Annotated[
         str, typer.Option("--formats", help="Artifacts to write, by comma: onnx, saved_model, keras.")
     ] = "onnx,saved_model,keras",
+    inputs: InputOption = None,
     weights: WeightsOption = None,
     imports: ImportOption = None,
     data: DataOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Export models to bundles; each is verified before it is published."""
-    options = stages.export_options(opset, [name.strip() for name in formats.split(",") if name.strip()])
+    options = stages.export_options(opset, [name.strip() for name in formats.split(",") if name.strip()], inputs or ())
     manifests: list[BaseModel] = []
 
     def one(text: str) -> bool:

@@ -9,7 +9,7 @@ import tempfile
 import warnings
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from pipeline.errors import BadInput, CheckFailed
 from pipeline.quiet import load_tensorflow
@@ -91,12 +91,16 @@ def build(reference: str, variant: Variant = "shared") -> keras.Model:
 
 
 def _build(subject: Resolved, variant: Variant) -> keras.Model:
-    from pipeline.graph.unshare import unshare
     from pipeline.models.reference import build_model
+
+    return _variant_of(build_model(subject), variant)
+
+
+def _variant_of(model: keras.Model, variant: Variant) -> keras.Model:
+    from pipeline.graph.unshare import unshare
 
     if variant == "batched":
         raise BadInput("the batched variant is not available yet: choose shared or unshared")
-    model = build_model(subject)
     return unshare(model) if variant == "unshared" else model
 
 
@@ -145,7 +149,9 @@ def export(
         CheckFailed: if an artifact does not compute what Keras computes, or the trained model is below its threshold.
     """
     subject = resolve(reference)
-    model = _build(subject, variant)
+    from pipeline.graph.functional import as_functional
+
+    model = _variant_of(as_functional(_build(subject, "shared"), options.input_signature), variant)
     trained = _fill_trained(subject, model, variant)
     metric = None
     if trained is not None and trained.metric is not None and trained.value is not None:
@@ -154,11 +160,13 @@ def export(
     return _publish(model, folder, _Labels(subject.name, variant, metric), subject.task, options), folder
 
 
-def export_options(opset: int, formats: Sequence[str]) -> ExportOptions:
-    """The options of an export, checked."""
-    from pipeline.export.options import ExportOptions
+def export_options(opset: int, formats: Sequence[str], inputs: Sequence[str] = ()) -> ExportOptions:
+    """The options of an export, checked; `inputs` as `NAME=SHAPE:DTYPE`."""
+    from pipeline.export.options import ExportOptions, input_signature
 
-    return ExportOptions(opset=opset, formats=tuple(formats))  # type: ignore[arg-type]  # checked by ExportOptions
+    signature = input_signature(inputs) if inputs else None
+    chosen: Any = tuple(formats)  # checked by ExportOptions
+    return ExportOptions(opset=opset, formats=chosen, input_signature=signature)
 
 
 def _fill_trained(subject: Resolved, model: keras.Model, variant: Variant) -> TrainingRecord | None:
@@ -191,7 +199,7 @@ def export_bundle(
     """Export a model to a bundle, verify it and publish it at `directory` in one step.
 
     Args:
-        model: a functional or sequential Keras model, with the weights that it shall have.
+        model: a Keras model with the weights that it shall have; one without a graph needs `options.input_signature`.
         directory: where the bundle shall lie; a bundle that lies there is replaced once the new one is whole.
         name: of the model in the manifest; the model's own if not given.
         task: with data, real samples are part of the truth; with a metric, its figure is part of the manifest.
@@ -207,12 +215,13 @@ def export_bundle(
     load_tensorflow()
     from pipeline.deploy.runtime import Bundle
     from pipeline.export.options import ExportOptions
-    from pipeline.graph.read import required_graph
+    from pipeline.graph.functional import as_functional
 
-    required_graph(model)
+    chosen = options or ExportOptions()
+    functional = as_functional(model, chosen.input_signature)
     folder = Path(directory)
-    labels = _Labels(name or model.name, "shared", _metric(model, task))
-    manifest = _publish(model, folder, labels, task, options or ExportOptions())
+    labels = _Labels(name or model.name, "shared", _metric(functional, task))
+    manifest = _publish(functional, folder, labels, task, chosen)
     for layer, reason in manifest.loops.items():
         warnings.warn(f"{layer} stays a loop in model.onnx, exact and slow: {reason}", stacklevel=2)
     return Bundle(folder, manifest)
@@ -346,11 +355,12 @@ def verify_onnx(path: Path | str, model: keras.Model) -> Verdict:
         BadInput: if the model has no graph to read.
     """
     load_tensorflow()
+    from pipeline.graph.functional import as_functional
     from pipeline.truth.freeze import freeze
     from pipeline.verify.verdict import verify_file
 
     with tempfile.TemporaryDirectory(prefix="shared-layers-truth-") as folder:
-        freeze(model, Path(folder))
+        freeze(as_functional(model), Path(folder))
         return verify_file(Path(path), Path(folder))
 
 

@@ -182,3 +182,21 @@ def test_variants_are_built_from_a_reference() -> None:
     assert pipeline.build("seq2seq", variant="unshared").count_params() == 44_820
     with pytest.raises(BadInput, match="batched variant is not available yet"):
         pipeline.build("seq2seq", variant="batched")
+
+
+def test_a_model_without_a_graph_is_exported_from_its_signature(tmp_path) -> None:
+    """Its own name, the inputs of the signature, its weights each once."""
+
+    class Own(keras.Model):
+        def __init__(self) -> None:
+            super().__init__(name="own")
+            self.dense = layers.Dense(3, bias_initializer="normal")
+
+        def call(self, left, right):
+            return self.dense(left) - self.dense(right * 2)
+
+    signature = {name: keras.InputSpec(shape=(None, 4), dtype="float32") for name in ("left", "right")}
+    options = pipeline.ExportOptions(formats=("onnx",), input_signature=signature)
+    bundle = pipeline.export_bundle(Own(), tmp_path / "own", options=options)
+    assert [spec.name for spec in (*bundle.inputs, *bundle.outputs)] == ["left", "right", "own"]
+    assert [entry.call_sites for entry in bundle.manifest.weight_map] == [("own",), ("own",)]

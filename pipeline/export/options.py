@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
@@ -21,7 +21,9 @@ class ExportOptions:
         opset: of `model.onnx`, 13 to 18. The default is read by every onnxruntime since 1.14 (February 2023).
         formats: the artifacts to write beside the manifest and the samples.
         batched: whether independent calls of a shared layer run as one; only "never" until call batching arrives.
-        input_signature: for a model without a graph of its own: a `keras.InputSpec` or shape by input name.
+        input_signature: a `keras.InputSpec`, or a shape with the batch axis first (None: free; float32), by input name,
+            for a model without a graph of its own. Of one with a graph: the inputs that are there, where optional ones
+            are absent.
 
     Raises:
         BadInput: for an opset, a format or a choice that is not known.
@@ -42,5 +44,35 @@ class ExportOptions:
             raise BadInput(f"unknown format {', '.join(unknown) or '(none)'}: choose among {', '.join(FORMATS)}")
         if self.batched != "never":
             raise BadInput(f"batched={self.batched!r} is not available yet: leave it at 'never'")
-        if self.input_signature is not None:
-            raise BadInput("input_signature is not available yet: give a functional or sequential model")
+        signature = self.input_signature
+        if signature is not None and not (isinstance(signature, Mapping) and signature):
+            raise BadInput("input_signature is not a dict: give a keras.InputSpec or a shape by input name")
+
+
+@dataclass(frozen=True)
+class ShapeAndDtype:
+    """What a `keras.InputSpec` says of an input, for those who have not loaded Keras; a free axis is None."""
+
+    shape: tuple[int | None, ...]
+    dtype: str = "float32"
+
+
+def input_signature(texts: Sequence[str]) -> dict[str, ShapeAndDtype]:
+    """The signature that `NAME=SHAPE:DTYPE` texts tell, such as `ids=None,10:int32` (without a dtype: float32).
+
+    Raises:
+        BadInput: for a text that is none, or a name that is given twice.
+    """
+    signature: dict[str, ShapeAndDtype] = {}
+    for text in texts:
+        name, equals, told = text.rpartition("=")
+        shape, _, dtype = told.partition(":")
+        axes = [axis.strip() for axis in shape.strip(" ()").split(",") if axis.strip()]
+        if not name or not equals or not all(axis == "None" or axis.isdigit() for axis in axes):
+            raise BadInput(f"--input {text!r} is no NAME=SHAPE:DTYPE: write x=None,28,28:float32 (None: a free axis)")
+        if name in signature:
+            raise BadInput(f"--input names {name!r} twice: name each input once")
+        signature[name] = ShapeAndDtype(
+            tuple(None if axis == "None" else int(axis) for axis in axes), dtype.strip() or "float32"
+        )
+    return signature
