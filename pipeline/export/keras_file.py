@@ -6,6 +6,7 @@ A `.keras` file of a model whose layers are shared across submodels can't be loa
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -18,6 +19,23 @@ from pipeline.graph.call import named_call
 from pipeline.records import Signature
 
 Arrays = Mapping[str, np.ndarray]
+
+# What Keras says (3.12 to 3.15) where a model does not save or does not load again, and what it means to the user.
+_MEANINGS = (
+    (r"`Lambda` layer", "it holds a Python lambda, which Keras does not load: use operations of keras.ops instead"),
+    (
+        r"Could not locate (?:class|function) '([^']+)'",
+        "Keras can't find '{}' again: register it by @keras.saving.register_keras_serializable()",
+    ),
+    (
+        r"Object (\w+) was created by passing non-serializable",
+        "'{}' does not say how to make it again: give it get_config()",
+    ),
+    (
+        r"<class '[\w.<>]*?(\w+)'> could not be deserialized properly",
+        "'{}' can't be made again from its config: give it get_config() and from_config()",
+    ),
+)
 
 
 def export_keras(model: keras.Model, flat: keras.Model, signature: Signature, feed: Arrays, path: Path) -> str | None:
@@ -50,8 +68,18 @@ def _saved(candidate: keras.Model, path: Path, count: int) -> str | None:
         candidate.save(path)
         loaded = len(keras.models.load_model(path).weights)
     except Exception as error:  # noqa: BLE001 - saving and loading run the layers' own code
-        return f"Keras can't save it so that it loads again: {one_line(error)}"
+        return f"Keras can't save it so that it loads again: {_meaning(error)}"
     return None if loaded == count else f"reloaded it has {loaded} weights where the model has {count}: sharing is lost"
+
+
+def _meaning(error: Exception) -> str:
+    """What Keras' message says, without the config of the whole model that stands in it."""
+    said = " ".join(str(error).split())
+    for pattern, meaning in _MEANINGS:
+        found = re.search(pattern, said)
+        if found is not None:
+            return meaning.format(*found.groups())
+    return one_line(error)
 
 
 def _difference(path: Path, signature: Signature, feed: Arrays, expected: Arrays) -> str | None:
