@@ -7,9 +7,12 @@ variables does neither.
 
 from __future__ import annotations
 
+import contextlib
 import re
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import keras
 import tensorflow as tf
@@ -17,6 +20,7 @@ import tensorflow as tf
 from pipeline.export.trace import positional_specs
 from pipeline.graph.call import named_call
 from pipeline.graph.flatten import unused_name
+from pipeline.graph.inference import legal_scope
 from pipeline.records import Signature
 
 SIGNATURE = "serving_default"
@@ -50,9 +54,28 @@ def export_saved_model(model: keras.Model, signature: Signature, directory: Path
     concrete._arg_keywords = served_names(inputs)
     concrete._num_positional_args = 0
     captured = {id(outer) for outer, _ in concrete.graph.captures}
-    variables = [variable.value for variable in model.variables if id(variable.value.handle) in captured]
-    tables = [layer.lookup_table for layer in model._flatten_layers() if hasattr(layer, "lookup_table")]
-    tf.saved_model.save(_Served(variables, tables, concrete), str(directory), signatures={SIGNATURE: concrete})
+    variables = [variable for variable in concrete.graph.variables if id(variable.handle) in captured]
+    served = _Served(variables, _tables(model, captured), concrete)
+    with _legal_names(variables):
+        tf.saved_model.save(served, str(directory), signatures={SIGNATURE: concrete})
+
+
+def _tables(model: keras.Model, captured: set[int]) -> list[Any]:
+    """The lookup tables that layers hold and the function reads."""
+    held = (value for layer in model._flatten_layers() for value in vars(layer).values())
+    tables = (value for value in held if id(getattr(value, "resource_handle", None)) in captured)
+    return list({id(table): table for table in tables}.values())
+
+
+@contextlib.contextmanager
+def _legal_names(variables: list[Any]) -> Iterator[None]:
+    """Within this block a variable whose name TensorFlow refuses as that of a scope (layer `co:lon`) has another."""
+    with contextlib.ExitStack() as stack:
+        for variable in variables:
+            name = variable._handle_name.removesuffix(":0")
+            if legal_scope(name) != name:
+                stack.enter_context(mock.patch.object(variable, "_handle_name", f"{legal_scope(name)}:0"))
+        yield
 
 
 def served_names(inputs: list[str]) -> list[str]:

@@ -30,8 +30,8 @@ def serving(layer: Any) -> Iterator[None]:
                 stack.enter_context(mock.patch.object(metric, "update_state", _nothing))
             if inner.activity_regularizer is not None:
                 stack.enter_context(mock.patch.object(inner, "activity_regularizer", None))
-            if not isinstance(inner, keras.layers.InputLayer) and _legal(inner.name) != inner.name:
-                stack.enter_context(mock.patch.object(inner, "name", _legal(inner.name)))
+            if not isinstance(inner, keras.layers.InputLayer) and legal_scope(inner.name) != inner.name:
+                stack.enter_context(mock.patch.object(inner, "name", legal_scope(inner.name)))
         yield
 
 
@@ -39,6 +39,7 @@ def _nothing(*args: Any, **kwargs: Any) -> None:
     """What a loss or a metric does at inference."""
 
 
-def _legal(name: str) -> str:
+def legal_scope(name: str) -> str:
+    """A name with the signs that TensorFlow refuses in a scope replaced."""
     allowed = _REFUSED_SIGNS.sub("_", name)
     return allowed if re.match(r"[A-Za-z0-9.]", allowed) else f"x{allowed}"

@@ -10,18 +10,21 @@ from pathlib import Path
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 
 from pipeline import cases
 from pipeline.errors import BadInput
+from pipeline.export.artifacts import write_artifacts
 from pipeline.export.keras_file import export_keras
-from pipeline.export.options import ExportOptions
+from pipeline.export.options import ExportOptions, ShapeAndDtype, input_signature
 from pipeline.export.saved_model import export_saved_model, served_names
 from pipeline.graph.flatten import flatten
+from pipeline.graph.functional import as_functional
 from pipeline.truth.freeze import freeze
 from pipeline.truth.signature import read_signature
 from pipeline.verify import savedmodel_half
 from tests.export.test_zoo import failures
-from tests.zoo import ZOO
+from tests.zoo import ZOO, fill
 
 pytestmark = pytest.mark.filterwarnings("ignore::UserWarning")
 
@@ -43,13 +46,69 @@ def test_the_saved_model_stores_each_weight_once(tmp_path) -> None:
     assert megabytes_of_variables(tmp_path / "keras") > 1.9 * unique, "mended upstream: drop our way around it"
 
 
-@pytest.mark.parametrize("name", ["masked_encoder_decoder", "nested_dicts", "separable_and_normalised", "static_batch"])
+def looked_up() -> keras.Model:
+    """Two integer features through one table of words' ids."""
+    a, b = (keras.Input((3,), dtype="int64", name=name) for name in "ab")
+    lookup, embedding = keras.layers.IntegerLookup(vocabulary=[1, 5, 9]), keras.layers.Embedding(5, 3)
+    return keras.Model([a, b], embedding(lookup(a)) + embedding(lookup(b)))
+
+
+def with_a_table_of_its_own() -> keras.Model:
+    """A layer that holds TensorFlow's own table and variable, which Keras does not know."""
+
+    class Scale(keras.layers.Layer):
+        def __init__(self) -> None:
+            super().__init__(name="scale")
+            keys, values = tf.constant([1, 2], tf.int64), tf.constant([0.5, 0.25])
+            self.table = tf.lookup.StaticHashTable(tf.lookup.KeyValueTensorInitializer(keys, values), 1.0)
+            self.factor = tf.Variable(3.0)
+
+        def call(self, x):
+            return self.table.lookup(x) * self.factor
+
+        def compute_output_spec(self, x):
+            return keras.KerasTensor(x.shape, "float32")
+
+    x = keras.Input((4,), dtype="int64", name="x")
+    return keras.Model(x, Scale()(x))
+
+
+def subclassed() -> keras.Model:
+    """Masked ids through a recurrent layer, in a model without a graph."""
+
+    class Encoder(keras.Model):
+        def __init__(self) -> None:
+            super().__init__(name="encoder")
+            self.embedding, self.lstm = keras.layers.Embedding(9, 4, mask_zero=True), keras.layers.LSTM(3)
+
+        def call(self, ids):
+            return self.lstm(self.embedding(ids))
+
+    return as_functional(Encoder(), {"ids": keras.InputSpec(shape=(None, None), dtype="int32")})
+
+
+def oddly_named() -> keras.Model:
+    """Names that TensorFlow refuses as those of scopes."""
+    x, y = keras.Input((4,), name="a.b"), keras.Input((4,), name="c:d é")
+    dense = keras.layers.Dense(3, name="my layer.1:é")
+    return keras.Model([x, y], {"out put:1": dense(x), "ö.2": dense(y)}, name="mod el:é.x")
+
+
+SERVED = {
+    **{name: ZOO[name] for name in ("masked_encoder_decoder", "nested_dicts", "static_batch", "stacked_cells")},
+    **{build.__name__: build for build in (looked_up, with_a_table_of_its_own, subclassed, oddly_named)},
+}
+
+
+@pytest.mark.parametrize("name", SERVED)
 def test_the_saved_model_holds_against_frozen_truth(name: str, tmp_path) -> None:
-    """Through tf.saved_model.load and through the session that servers use."""
-    model = ZOO[name]()
+    """Through tf.saved_model.load and through the session that servers use; its variables are the weights, once."""
+    model = SERVED[name]()
+    fill(model, 0)
     truth = freeze(model, tmp_path)
     export_saved_model(flatten(model), truth.signature, tmp_path / "saved_model")
     assert failures(savedmodel_half.verify(tmp_path / "saved_model", tmp_path)) == []
+    assert megabytes_of_variables(tmp_path / "saved_model") < (1.05 * 4 * model.count_params() + 2**16) / 2**20
 
 
 def test_signs_that_tensorflow_refuses_in_names_are_replaced() -> None:
@@ -107,6 +166,36 @@ def test_a_keras_file_that_loses_sharing_is_left_out_with_the_reason(tmp_path) -
     assert not (tmp_path / "model.keras").exists()
 
 
+class Configless(keras.layers.Layer):
+    """A layer whose config does not tell what it was made with."""
+
+    def __init__(self, function) -> None:
+        super().__init__()
+        self.function = function
+
+    def call(self, x):
+        """Whatever the function says."""
+        return self.function(x)
+
+
+@pytest.mark.parametrize(
+    ("layer", "reason"),
+    [
+        (Configless(lambda x: x + 1), "'Configless' does not say how to make it again: give it get_config()"),
+        (keras.layers.Lambda(lambda x: x + 1), "it holds a Python lambda, which Keras does not load"),
+    ],
+)
+def test_a_layer_that_does_not_serialise_leaves_out_the_keras_file_alone(layer, reason: str, tmp_path) -> None:
+    """The other artifacts are written, and the reason is one that says what to do."""
+    x = keras.Input((4,), name="x")
+    model = keras.Model(x, layer(layer(keras.layers.Dense(4)(x))))
+    signature = read_signature(model)
+    written = write_artifacts(model, signature, cases.generate(signature, 2, 0), ExportOptions(), tmp_path)
+    assert list(written.left_out) == ["model.keras"]
+    assert reason in written.left_out["model.keras"]
+    assert {path.name for path in tmp_path.iterdir()} == {"model.onnx", "saved_model"}
+
+
 @pytest.mark.parametrize(
     ("choice", "message"),
     [
@@ -115,9 +204,28 @@ def test_a_keras_file_that_loses_sharing_is_left_out_with_the_reason(tmp_path) -
         ({"formats": ("onx",)}, "unknown format onx: choose among onnx, saved_model, keras"),
         ({"formats": ()}, r"unknown format \(none\)"),
         ({"batched": "always"}, "not available yet"),
+        ({"input_signature": {}}, "input_signature is not a dict"),
+        ({"input_signature": [(None, 3)]}, "input_signature is not a dict"),
     ],
 )
 def test_options_that_are_not_known_are_refused(choice: dict, message: str) -> None:
     """With what can be chosen."""
     with pytest.raises(BadInput, match=message):
         ExportOptions(**choice)
+
+
+def test_a_signature_is_read_from_text() -> None:
+    """A name may hold colons and equals signs; without a dtype it is float32."""
+    signature = input_signature(["ids=None,10:int32", "a:b=c=(None, 28,28)", "rate=:float64"])
+    assert signature == {
+        "ids": ShapeAndDtype((None, 10), "int32"),
+        "a:b=c": ShapeAndDtype((None, 28, 28)),
+        "rate": ShapeAndDtype((), "float64"),
+    }
+
+
+@pytest.mark.parametrize("texts", [["ids"], ["=3"], ["x=wide"], ["x=-1,3"], ["x=3", "x=4"]])
+def test_a_text_that_is_no_signature_is_refused(texts: list[str]) -> None:
+    """With an example of one."""
+    with pytest.raises(BadInput, match="--input"):
+        input_signature(texts)
