@@ -37,8 +37,9 @@ def convert(trace: Trace, values: Mapping[str, np.ndarray], opset: int) -> Any:
 
     Args:
         trace: the graph.
-        values: what to put in place of each weight, by node name. No constant folding sees them, so that nothing is
-            computed from a weight beforehand: what reads a weight reads the weight.
+        values: what to put in place of each weight, by node name; one without stays an input of the result. No
+            constant folding sees them, so that nothing is computed from a weight beforehand: what reads a weight reads
+            the weight.
         opset: of the result.
 
     Raises:
@@ -72,7 +73,7 @@ def _optimised(trace: Trace) -> Any:
     graph_def.CopyFrom(trace.graph_def)
     graph_def = tf_loader.fix_freezing_errors_part2(graph_def)
     for node in graph_def.node:
-        if node.name in trace.weights:
+        if node.name in trace.weights and node.op == "Const":
             placeholder_node(node)
     feeds = [*trace.inputs, *(f"{name}:0" for name in trace.weights)]
     with tf.Graph().as_default() as graph, tf.device("/cpu:0"):

@@ -14,6 +14,7 @@ from onnx_ir.passes import Sequential as PassSequence
 from onnx_ir.passes import common as passes
 
 from pipeline.export.convert import convert
+from pipeline.export.large_weights import make_initializers
 from pipeline.export.naming import name_tensors
 from pipeline.export.passes.canonical_order import CanonicalOrderPass
 from pipeline.export.passes.composed_transposes import ComposedTransposesPass
@@ -30,9 +31,12 @@ from pipeline.export.trace import Trace, trace
 from pipeline.export.weights import NamedWeight, place_weights, placement
 from pipeline.graph.flatten import FlatModel, unused_name
 from pipeline.graph.read import CallGraph
-from pipeline.records import Signature, WeightPlacement, versions
+from pipeline.records import WEIGHT_MAP_KEY, Signature, WeightPlacement, versions, weight_map_text
 
 PRODUCER = "shared-layers"
+
+# A protobuf ends at 2 GiB; 64 MiB of that are left to the graph. Larger weights go to a file of their own.
+LARGEST_FILE_BYTES = 2**31 - 2**26
 
 # Constants out of subgraphs first: a weight that two branches read is found, and stored, once.
 _GATHER = PassSequence(
@@ -61,8 +65,10 @@ class OnnxExport:
     loops: dict[str, str]
 
     def save(self, path: Path) -> None:
-        """Write the model as one file."""
-        ir.save(self.model, path)
+        """Write the model as one file, or where no protobuf can hold it as two: weights in `<name>.data` beside it."""
+        tensors = (value.const_value for value in self.model.graph.initializers.values())
+        size = sum(tensor.nbytes for tensor in tensors if tensor is not None)
+        ir.save(self.model, path, external_data=f"{path.name}.data" if size > LARGEST_FILE_BYTES else None)
 
 
 def export_onnx(flat: FlatModel, graph: CallGraph, signature: Signature, opset: int) -> OnnxExport:
@@ -116,15 +122,18 @@ def _converted(
     traced: Trace, weights: Mapping[int, NamedWeight], opset: int
 ) -> tuple[ir.Model, tuple[WeightPlacement, ...]]:
     """The converted graph with its weights in place, and where each lies."""
-    values = {node: np.asarray(variable) for node, variable in traced.weights.items()}
+    node_of = {id(variable): node for node, variable in traced.weights.items()}
+    read = {node_of[key]: weight for key, weight in weights.items() if key in node_of}
+    values = {node: np.asarray(each) for node, each in traced.weights.items() if node not in traced.large}
     substitutes = dict(zip(values, stand_ins(list(values.values())), strict=True))
     model = ir.from_proto(convert(traced, substitutes, opset))
     _GATHER(model)
-    node_of = {id(variable): node for node, variable in traced.weights.items()}
-    read = {key: weight for key, weight in weights.items() if key in node_of}
-    weight_map = place_weights(model, list(read.values()), [substitutes[node_of[key]] for key in read])
-    unread = tuple(placement(weight) for key, weight in weights.items() if key not in read)
-    return model, (*weight_map, *unread)
+    small = [node for node in read if node in values]
+    placed = place_weights(model, [read[node] for node in small], [substitutes[node] for node in small])
+    placed += make_initializers(model, {node: weight for node, weight in read.items() if node in traced.large})
+    model.metadata_props[WEIGHT_MAP_KEY] = weight_map_text(placed)
+    unread = tuple(placement(weight) for key, weight in weights.items() if key not in node_of)
+    return model, (*placed, *unread)
 
 
 def _named_weights(flat: keras.Model, graph: CallGraph) -> Mapping[int, NamedWeight]:

@@ -12,6 +12,8 @@ import tensorflow as tf
 from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
 
 from pipeline.errors import BadInput
+from pipeline.export.large_weights import large_weights, read_from
+from pipeline.export.large_weights import specs as weight_specs
 from pipeline.export.merged_steps import merged_steps
 from pipeline.export.normalisation import native_normalisation
 from pipeline.export.passes.site_names import SCOPE
@@ -30,7 +32,9 @@ class Trace:
         graph_def: TensorFlow's protobuf; every variable is a `Const` node.
         inputs: tensor names (`input_0:0`) in the order of the signature.
         outputs: tensor names in the order of the signature.
-        weights: the Keras variable behind each of the `Const` nodes that hold one and are read, by node name.
+        weights: the Keras variable behind each node that stands for one and is read, by node name: a `Const`, or a
+            `Placeholder` for large ones.
+        large: the names of those placeholders.
         loops: the recurrent layers that stayed loops, and why.
         sites: the labels of the call sites, by the number in the scope (`SCOPE`) around the nodes that each ran.
     """
@@ -39,6 +43,7 @@ class Trace:
     inputs: tuple[str, ...]
     outputs: tuple[str, ...]
     weights: dict[str, keras.Variable]
+    large: frozenset[str]
     loops: dict[str, str]
     sites: tuple[str, ...]
 
@@ -58,8 +63,11 @@ def trace(flat: FlatModel, signature: Signature, opset: int) -> Trace:
     inputs = [spec.name for spec in signature.inputs]
     outputs = [spec.name for spec in signature.outputs]
 
+    large = large_weights(flat.model)
+
     def positional(*tensors: Any) -> list[Any]:
-        answers = call(dict(zip(inputs, tensors, strict=True)))
+        with read_from(large, tensors[len(inputs) :]):
+            answers = call(dict(zip(inputs, tensors, strict=False)))
         return [tf.identity(answers[name]) for name in outputs]
 
     specs = positional_specs(signature)
@@ -71,16 +79,18 @@ def trace(flat: FlatModel, signature: Signature, opset: int) -> Trace:
         native_normalisation(opset),
         around_calls(scopes.enter),
     ):
-        concrete = tf.function(positional, autograph=False).get_concrete_function(*specs)
+        concrete = tf.function(positional, autograph=False).get_concrete_function(*specs, *weight_specs(large))
     frozen = _frozen(concrete)
     graph_def = frozen.graph.as_graph_def(add_shapes=True)
     _fill_captured_tensors(graph_def, concrete)
     read = _reachable(graph_def, [tensor.op.name for tensor in frozen.outputs])
+    weights = {**_weights_by_node(flat.model, concrete), **large}
     return Trace(
         graph_def=graph_def,
         inputs=tuple(f"{spec.name}:0" for spec in specs),
         outputs=tuple(tensor.name for tensor in frozen.outputs),
-        weights={node: weight for node, weight in _weights_by_node(flat.model, concrete).items() if node in read},
+        weights={node: weight for node, weight in weights.items() if node in read},
+        large=frozenset(large),
         loops=loops,
         sites=tuple(scopes.labels),
     )
