@@ -150,10 +150,9 @@ def _mark(placement: WeightPlacement, held: np.ndarray) -> int:
     """Mark in `held` the elements of the weight that the placement holds; their number, repeats counted."""
     if not placement.blocks:
         held[...] = True
-        return placement.size
     for block in placement.blocks:
         as_strided(held[block.offset :], block.shape, block.strides)[...] = True
-    return sum(math.prod(block.shape) for block in placement.blocks)
+    return _held(placement)
 
 
 def _crowded(stored: _Stored, initializer: str, placements: list[WeightPlacement]) -> list[str]:
@@ -185,18 +184,26 @@ def _copies(stored: _Stored, by_initializer: dict[str, list[WeightPlacement]]) -
 
     Constant ones (a zero bias, a zero state) are no copies of each other.
     """
+    others = [tensor for name, tensor in stored.tensors.items() if name not in by_initializer]
+    tensors = [*others, *stored.inner]
+    sizes = {math.prod(tensor.dims) for tensor in tensors}  # no other weight need be sorted, which is slow
     weights = {
         _fingerprint(stored.weight(placement)): placement.weight
         for placements in by_initializer.values()
         for placement in placements
+        if _held(placement) in sizes
     }
-    others = [tensor for name, tensor in stored.tensors.items() if name not in by_initializer]
     found = []
-    for tensor in (*others, *stored.inner):
+    for tensor in tensors:
         fingerprint = _fingerprint(stored.values(tensor))
         if fingerprint is not None and fingerprint in weights:
             found.append(f"tensor {tensor.name!r} holds the elements of weight {weights[fingerprint]!r} again")
     return found
+
+
+def _held(placement: WeightPlacement) -> int:
+    """How many elements of the weight lie at this place."""
+    return sum(math.prod(block.shape) for block in placement.blocks) if placement.blocks else placement.size
 
 
 def _fingerprint(values: np.ndarray) -> tuple[str, str] | None:
