@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import keras
@@ -12,6 +13,8 @@ from pipeline.graph.read import CallSite, read
 from pipeline.graph.rebuild import rebuild
 
 _FLOATS = frozenset({"float16", "bfloat16", "float32", "mixed_float16", "mixed_bfloat16"})
+# A clone of more weights than these (4 GiB, twice that while they are filled) is not worth a machine's memory.
+MOST_ELEMENTS = 2**29
 _FLOAT64_POLICY = {
     "module": "keras",
     "class_name": "DTypePolicy",
@@ -26,8 +29,10 @@ def float64_clone(model: keras.Model) -> keras.Model:
     Every layer is made again from its config with its dtype policy replaced; layers keep their call sites.
 
     Raises:
-        NotRebuildable: if a layer can't be made again, is quantised, or the clone still computes in another precision.
+        NotRebuildable: if a layer can't be made again, is quantised, or the clone still computes in another precision;
+            if the weights are more than memory should be filled with.
     """
+    _refuse_large(model)
     graph = read(model)
     fresh: dict[int, Any] = {}
 
@@ -49,6 +54,12 @@ def float64_clone(model: keras.Model) -> keras.Model:
             copy_state(site.layer, fresh[id(site.layer)])
     _refuse_narrow(clone)
     return clone
+
+
+def _refuse_large(model: keras.Model) -> None:
+    elements = sum(math.prod(weight.shape) for weight in model.weights)
+    if elements > MOST_ELEMENTS:
+        raise NotRebuildable(f"its {elements:,} weights would take {8 * elements / 2**30:.1f} GiB in float64")
 
 
 def _in_float64(config: Config) -> Config:
