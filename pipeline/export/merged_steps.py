@@ -17,6 +17,7 @@ import tensorflow as tf
 from keras import layers
 
 from pipeline.graph.read import graph_of
+from pipeline.graph.time_distributed import over_steps
 
 # Operations of `keras.ops` that are seen in graphs: masks are made of them, and arithmetic between layers.
 _ELEMENTWISE = frozenset(
@@ -38,11 +39,9 @@ _REDUCTIONS = frozenset({"All", "Any", "Max", "Mean", "Min", "Sum"})
 @contextlib.contextmanager
 def merged_steps() -> Iterator[None]:
     """While it lasts, tracing `TimeDistributed` merges the axes batch and steps around layers of Keras' own."""
-    original = layers.TimeDistributed.call
-
     def call(self: Any, inputs: Any, training: Any = None, mask: Any = None) -> Any:
         if not _treats_rows_alike(self.layer):
-            return original(self, inputs, training=training, mask=mask)
+            return over_steps(self, inputs, training=training, mask=mask)
         arguments: dict[str, Any] = {}
         if self.layer._call_has_mask_arg and mask is not None:
             arguments["mask"] = _merged(mask)

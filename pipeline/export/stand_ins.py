@@ -159,7 +159,7 @@ def _as_block(part: np.ndarray, start: tuple[int, ...]) -> Block | None:
         shape = [1] * part.ndim
         shape[axis] = size
         expected = expected + step * np.arange(size).reshape(shape)
-    if base < 0 or not np.array_equal(expected, part):
+    if np.any(part < 0) or not np.array_equal(expected, part):
         return None
     return Block(start=start, shape=part.shape, offset=base, strides=tuple(strides))
 
