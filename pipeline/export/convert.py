@@ -109,14 +109,20 @@ def _has(graph: Any, tensor_name: str) -> bool:
 
 
 class _FoldLayoutOnly(ConstFoldOptimizer):  # type: ignore[misc]
-    """Folds transposes and reshapes of floats, never arithmetic, casts or cuts; of integers whatever tf2onnx folds."""
+    """Folds transposes and reshapes, never arithmetic, casts or cuts; those too of integers that can be no weight.
+
+    Integers of rank 2 and more are quantised kernels.
+    """
 
     @staticmethod
     def _should_skip(node: Any) -> bool:
         if ConstFoldOptimizer._should_skip(node):
             return True
         first = node.inputs[0] if node.type in _NEVER_FOLDED and node.inputs else None
-        return first is not None and first.is_const() and first.get_tensor_value(as_list=False).dtype.kind not in "iub"
+        if first is None or not first.is_const():
+            return False
+        value = first.get_tensor_value(as_list=False)
+        return bool(value.dtype.kind not in "iub" or value.ndim > 1)
 
 
 class _NoFusionIntoWeights(BackToBackOptimizer):  # type: ignore[misc]
@@ -147,7 +153,8 @@ class _Errors(logging.Handler):
         self.messages: list[str] = []
 
     def emit(self, record: logging.LogRecord) -> None:
-        self.messages.append(record.getMessage().splitlines()[0])
+        reason = record.exc_info[1] if record.exc_info else None
+        self.messages.append(f"{reason}" if isinstance(reason, ValueError) else record.getMessage().splitlines()[0])
 
 
 @contextlib.contextmanager
