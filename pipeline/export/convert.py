@@ -18,6 +18,7 @@ from tf2onnx.optimizer.back_to_back_optimizer import BackToBackOptimizer
 from tf2onnx.optimizer.const_fold_optimizer import ConstFoldOptimizer
 
 from pipeline.errors import BadInput, one_line
+from pipeline.export.inlining import allow_inlining
 from pipeline.export.operations import handlers
 from pipeline.export.trace import Trace, placeholder_node
 
@@ -71,6 +72,7 @@ def _optimised(trace: Trace) -> Any:
     """TensorFlow's constant folding as tf2onnx runs it, with each weight an input that can't be folded."""
     graph_def = tf.compat.v1.GraphDef()
     graph_def.CopyFrom(trace.graph_def)
+    allow_inlining(graph_def)
     graph_def = tf_loader.fix_freezing_errors_part2(graph_def)
     for node in graph_def.node:
         if node.name in trace.weights and node.op == "Const":
