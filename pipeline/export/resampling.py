@@ -1,0 +1,138 @@
+"""Resizing images as TensorFlow does it, as one matrix product per axis.
+
+Every pixel of the result is a weighted sum over one axis, then over the other. The weights depend on the sizes alone
+and are computed by the model itself, so that nothing is stored and sizes may be free; onnxruntime folds them when it
+loads a model of fixed sizes. Formulas: `scale_and_translate_op.cc`, `sampling_kernels.h` and `resize_bicubic_op.cc` in
+tensorflow/core/kernels/image.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from pipeline.export.composition import FLOAT, INT64, Composition
+
+Kernel = Callable[[Composition, str], str]
+
+
+@dataclass(frozen=True)
+class Axis:
+    """One axis of an image, in float32 pixels of the input: (n,) is its size, (m, 1) the size of the result.
+
+    `samples` (m, 1) says where each pixel of the result lies; `spread` (1,), at least 1, widens the kernel.
+    """
+
+    centres: str
+    samples: str
+    spread: str | None = None
+
+
+def pixels(c: Composition, size: str) -> str:
+    """0, 1, ... below `size` in float32."""
+    return c.cast(c.arange(size), FLOAT)
+
+
+def weights(c: Composition, axis: Axis, kernel: Kernel, is_inside: str | None = None) -> str:
+    """The matrix (m, n) of an axis, its rows summing to 1; zeros where a row is not inside."""
+    distance = c.op("Abs", c.op("Sub", axis.centres, axis.samples))
+    if axis.spread is not None:
+        distance = c.op("Div", distance, axis.spread)
+    weight = kernel(c, distance)
+    if is_inside is not None:
+        weight = c.op("Where", is_inside, weight, c.constant(np.float32(0)))
+    total = c.reduce("ReduceSum", weight, -1, keepdims=1)
+    is_nothing = c.op("Less", c.op("Abs", total), c.constant(np.float32(1000 * np.finfo(np.float32).tiny)))
+    return c.op("Div", weight, c.op("Where", is_nothing, c.constant(np.float32(1)), total))
+
+
+def resampled(c: Composition, images: str, rows: str, columns: str) -> str:
+    """The images (batch, height, width, channels) with both axes multiplied by their matrices, in float32."""
+    planes = c.op("Transpose", c.cast(images, FLOAT), perm=[0, 3, 1, 2])
+    wide = c.op("MatMul", planes, c.op("Transpose", columns, perm=[1, 0]))
+    return c.op("Transpose", c.op("MatMul", rows, wide), perm=[0, 2, 3, 1])
+
+
+def size_pair(c: Composition, sizes: str) -> tuple[str, str]:
+    """Height and width, each of shape (1,), of a tensor (2,)."""
+    wide = c.cast(sizes, INT64)
+    return c.op("Gather", wide, c.ints(0)), c.op("Gather", wide, c.ints(1))
+
+
+def keys_cubic(c: Composition, x: str) -> str:
+    """R. Keys' cubic convolution with a = -1/2 (1981)."""
+    return _cubic(c, x, (1.5, -2.5, 0.0, 1.0), (-0.5, 2.5, -4.0, 2.0))
+
+
+def mitchell_cubic(c: Composition, x: str) -> str:
+    """Mitchell and Netravali's cubic with B = C = 1/3 (1988)."""
+    return _cubic(c, x, (7 / 6, -2.0, 0.0, 8 / 9), (-7 / 18, 2.0, -10 / 3, 16 / 9))
+
+
+def triangle(c: Composition, x: str) -> str:
+    """Bilinear: 1 - x, and nothing from 1 on."""
+    return c.op("Relu", c.op("Sub", c.constant(np.float32(1)), x))
+
+
+def gaussian(c: Composition, x: str) -> str:
+    """A bell with a deviation of 1/2, cut at 1.5."""
+    bell = c.op("Exp", c.op("Mul", c.op("Mul", x, x), c.constant(np.float32(-2))))
+    return _below(c, x, 1.5, bell, c.constant(np.float32(0)))
+
+
+def box(c: Composition, x: str) -> str:
+    """1 below 1/2, and one half there."""
+    at_edge = c.op("Where", c.op("Equal", x, c.constant(np.float32(0.5))), *_floats(c, 0.5, 0.0))
+    return _below(c, x, 0.5, c.constant(np.float32(1)), at_edge)
+
+
+def lanczos(radius: float) -> Kernel:
+    """A sinc under the main lobe of a wider one."""
+
+    def kernel(c: Composition, x: str) -> str:
+        turn = c.op("Mul", x, c.constant(np.float32(np.pi)))
+        sines = c.op("Mul", c.op("Sin", turn), c.op("Sin", c.op("Div", turn, c.constant(np.float32(radius)))))
+        square = c.op("Mul", turn, turn)
+        lobe = c.op("Div", c.op("Mul", sines, c.constant(np.float32(radius))), square)
+        inner = _below(c, x, radius, lobe, c.constant(np.float32(0)))
+        is_centre = c.op("LessOrEqual", x, c.constant(np.float32(1e-3)))
+        return c.op("Where", is_centre, c.constant(np.float32(1)), inner)
+
+    return kernel
+
+
+KERNELS: dict[str, Kernel] = {
+    "triangle": triangle,
+    "keyscubic": keys_cubic,
+    "mitchellcubic": mitchell_cubic,
+    "gaussian": gaussian,
+    "box": box,
+    "lanczos1": lanczos(1.0),
+    "lanczos3": lanczos(3.0),
+    "lanczos5": lanczos(5.0),
+}
+
+
+def _cubic(c: Composition, x: str, near: tuple[float, ...], far: tuple[float, ...]) -> str:
+    """One polynomial below 1, another below 2, nothing from there on."""
+    outer = _below(c, x, 2.0, _polynomial(c, x, far), c.constant(np.float32(0)))
+    return _below(c, x, 1.0, _polynomial(c, x, near), outer)
+
+
+def _below(c: Composition, x: str, limit: float, below: str, above: str) -> str:
+    return c.op("Where", c.op("Less", x, c.constant(np.float32(limit))), below, above)
+
+
+def _polynomial(c: Composition, x: str, coefficients: tuple[float, ...]) -> str:
+    value = c.constant(np.float32(coefficients[0]))
+    for coefficient in coefficients[1:]:
+        value = c.op("Mul", value, x)
+        if coefficient:
+            value = c.op("Add", value, c.constant(np.float32(coefficient)))
+    return value
+
+
+def _floats(c: Composition, *values: float) -> list[str]:
+    return [c.constant(np.float32(value)) for value in values]
