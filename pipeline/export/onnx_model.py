@@ -20,6 +20,7 @@ from pipeline.export.passes.canonical_order import CanonicalOrderPass
 from pipeline.export.passes.composed_transposes import ComposedTransposesPass
 from pipeline.export.passes.folded_layouts import FoldedLayoutsPass
 from pipeline.export.passes.gemm import GemmPass
+from pipeline.export.passes.identity_elimination import IdentityPass
 from pipeline.export.passes.merged_constants import MergedConstantsPass
 from pipeline.export.passes.merged_reshapes import MergedReshapesPass
 from pipeline.export.passes.reduced_transposes import ReducedTransposesPass
@@ -104,13 +105,13 @@ def _cleaned(model: ir.Model, weights: Collection[str]) -> None:
         weights: names of the initializers that hold weights.
     """
     PassSequence(
-        passes.IdentityEliminationPass(),
+        IdentityPass(),
         passes.RemoveUnusedNodesPass(),
         CanonicalOrderPass(),
         MergedConstantsPass(weights),
         passes.CommonSubexpressionEliminationPass(),
         PassManager(_LEAN, steps=_MOST_ROUNDS, early_stop=True),
-        passes.IdentityEliminationPass(),
+        IdentityPass(),
         passes.OutputFixPass(),
         CanonicalOrderPass(),
         passes.RemoveUnusedOpsetsPass(),
