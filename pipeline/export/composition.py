@@ -63,7 +63,8 @@ class Composition:
 
     def arange(self, limit: str) -> str:
         """0, 1, ... below `limit` (int64, shape (1,) or a scalar), counted when the model runs or loads."""
-        scalar = self.op("Reshape", limit, self.constant(np.zeros(0, np.int64))) if self.rank(limit) else limit
+        is_scalar = self.ctx.get_rank(limit) == 0
+        scalar = limit if is_scalar else self.op("Reshape", limit, self.constant(np.zeros(0, np.int64)))
         zero, one = (self.constant(np.int64(value)) for value in (0, 1))
         return self.op("Range", zero, scalar, one)
 
@@ -120,6 +121,7 @@ class Composition:
         shapes, dtypes = node.output_shapes, node.output_dtypes
         self.ctx.remove_node(node.name)
         for result, name, shape, dtype in zip(results, names, shapes, dtypes, strict=False):
+            shape = shape if shape is not None else self.ctx.get_shape(result)
             self.ctx.make_node(
                 "Identity", [result], outputs=[name], name=node.child_name(), shapes=[shape], dtypes=[dtype]
             )

@@ -18,6 +18,7 @@ from pipeline.export.merged_steps import merged_steps
 from pipeline.export.normalisation import native_normalisation
 from pipeline.export.passes.site_names import SCOPE
 from pipeline.export.recurrent.marker import native_recurrences
+from pipeline.export.tables import record_tables
 from pipeline.graph.call import named_call
 from pipeline.graph.flatten import FlatModel
 from pipeline.graph.scopes import around_calls
@@ -83,6 +84,7 @@ def trace(flat: FlatModel, signature: Signature, opset: int) -> Trace:
     frozen = _frozen(concrete)
     graph_def = frozen.graph.as_graph_def(add_shapes=True)
     _fill_captured_tensors(graph_def, concrete)
+    record_tables(graph_def, concrete)
     read = _reachable(graph_def, [tensor.op.name for tensor in frozen.outputs])
     weights = {**_weights_by_node(flat.model, concrete), **large}
     return Trace(

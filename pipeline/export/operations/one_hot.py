@@ -15,12 +15,10 @@ def convert(ctx: Any, node: Any, name: str, args: list[Any]) -> None:
     """Replace the node by a comparison of each index with 0 to depth - 1."""
     c = Composition(ctx, node)
     indices, depth, on, off = c.inputs
-    rank, dtype = c.rank(indices), ctx.get_dtype(node.output[0])
-    axis = node.get_attr_value("axis", -1)
-    axis = rank if axis < 0 else axis
+    dtype, axis = ctx.get_dtype(node.output[0]), node.get_attr_value("axis", -1)
     classes = c.arange(c.cast(depth, INT64))
-    if axis < rank:
-        classes = c.unsqueeze(classes, *range(1, rank - axis + 1))
+    if axis >= 0 and axis < c.rank(indices):
+        classes = c.unsqueeze(classes, *range(1, c.rank(indices) - axis + 1))
     is_on = c.op("Equal", c.unsqueeze(c.cast(indices, INT64), axis), classes)
     if _is_plain(c.value(on), c.value(off)):
         c.finish(c.cast(is_on, dtype))
