@@ -5,8 +5,13 @@ No weight is zero, so that a lost bias shows. The registries beside `ZOO` say wh
 agreement with Keras; `python -m tests.zoo.table` measures every model at every point.
 """
 
-from tests.zoo import ends, examples, fallbacks, masks, operators, recurrent, reports, tutorials
-from tests.zoo.registry import (
+from pipeline.quiet import load_tensorflow
+
+load_tensorflow()
+
+# TensorFlow is loaded, quietly, before anything imports it by way of Keras.
+from tests.zoo import ends, examples, fallbacks, masks, operators, recurrent, reports, tutorials  # noqa: E402
+from tests.zoo.registry import (  # noqa: E402
     EITHER,
     FALLBACK,
     NOT_REBUILDABLE,

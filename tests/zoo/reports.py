@@ -41,7 +41,7 @@ def lstm_behind_a_masked_embedding() -> keras.Model:
 def both_directions_behind_masking() -> keras.Model:
     """keras-onnx #400, keras #4468: each direction leaves out its own end."""
     mask, both = layers.Masking(), layers.Bidirectional(layers.LSTM(3, return_sequences=True))
-    x = keras.Input((None, 5), name="x")
+    x = keras.Input((6, 5), name="x")  # Keras' TimeDistributed loses steps of a masked free axis
     return keras.Model(x, layers.TimeDistributed(layers.Dense(2, activation="sigmoid"))(both(mask(x))))
 
 
