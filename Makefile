@@ -157,6 +157,10 @@ lint: $(INSTALLED) ## style, types and import contracts
 	@$(VENV)/bin/mypy
 	@$(VENV)/bin/lint-imports
 
+.PHONY: zoo
+zoo: $(INSTALLED) ## every model of tests/zoo at every point of an export, as a table (MODEL=name: that one)
+	@$(VENV)/bin/python -m tests.zoo.table $(MODEL)
+
 prove: $(EXPORTED) ## the long checks; their output is kept in docs/proof/
 	@mkdir -p docs/proof
 	@$(VENV)/bin/python -m pytest -m prove -rA --no-header --override-ini=addopts= -p no:cacheprovider 2>&1 | tee build/prove.txt
