@@ -1,0 +1,131 @@
+"""The points of the zoo's table see what they are there to see: each is shown an export that was spoilt."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import numpy as np
+import onnx
+import pytest
+from onnx import numpy_helper
+
+from tests.zoo.points import agrees, call_sites, checker, names, native, weights_once
+from tests.zoo.subject import Cell, Refusal, Subject, export
+from tests.zoo.table import rendered
+
+Spoil = Callable[[onnx.ModelProto], None]
+
+
+@pytest.fixture(scope="module")
+def subject(tmp_path_factory) -> Subject:
+    """A sound export with a shared recurrent layer, masked at one call and not at the other."""
+    found = export("gru_with_and_without_a_mask", tmp_path_factory.mktemp("sound"))
+    assert isinstance(found, Subject)
+    return found
+
+
+@pytest.fixture
+def spoilt(subject, tmp_path) -> Callable[[Spoil], Subject]:
+    """The export with its file changed."""
+
+    def spoil(change: Spoil) -> Subject:
+        proto = onnx.load(subject.path)
+        change(proto)
+        for file in ("truth.json", "samples.npz"):
+            (tmp_path / file).write_bytes((subject.folder / file).read_bytes())
+        onnx.save(proto, tmp_path / "model.onnx")
+        return replace(subject, folder=tmp_path)
+
+    return spoil
+
+
+def weight(proto: onnx.ModelProto) -> onnx.TensorProto:
+    """The largest initializer."""
+    return max(proto.graph.initializer, key=lambda tensor: len(tensor.raw_data))
+
+
+def test_a_sound_export_holds_at_every_point(subject) -> None:
+    """Else the others prove nothing."""
+    judged = {
+        judge.__name__: judge(subject).note for judge in (agrees, weights_once, names, call_sites, native, checker)
+    }
+    assert not any(judged.values()), judged
+
+
+def test_a_changed_weight_does_not_agree(spoilt) -> None:
+    """By one element in ten."""
+
+    def change(proto: onnx.ModelProto) -> None:
+        tensor = weight(proto)
+        values = numpy_helper.to_array(tensor).copy()
+        values.ravel()[::10] += 0.5
+        tensor.CopyFrom(numpy_helper.from_array(values, tensor.name))
+
+    assert agrees(spoilt(change)).holds is False
+
+
+def test_a_weight_that_is_stored_again_is_seen(spoilt) -> None:
+    """A copy with a reader of its own."""
+
+    def change(proto: onnx.ModelProto) -> None:
+        copy = numpy_helper.from_array(numpy_helper.to_array(weight(proto)), "copy")
+        proto.graph.initializer.append(copy)
+        proto.graph.node.append(onnx.helper.make_node("Shape", ["copy"], ["unused"], name="reads_it"))
+
+    assert "again" in weights_once(spoilt(change)).note
+
+
+def test_bytes_beside_the_weights_are_seen(spoilt) -> None:
+    """Five kilobytes that are no weight's."""
+
+    def change(proto: onnx.ModelProto) -> None:
+        proto.graph.initializer.append(numpy_helper.from_array(np.arange(1250, dtype=np.int32), "table"))
+        proto.graph.node.append(onnx.helper.make_node("Shape", ["table"], ["unused"], name="reads_it"))
+
+    assert "bytes are stored" in weights_once(spoilt(change)).note
+
+
+def test_a_batch_of_another_name_is_seen(spoilt) -> None:
+    """`N` in place of `batch`."""
+
+    def change(proto: onnx.ModelProto) -> None:
+        proto.graph.input[0].type.tensor_type.shape.dim[0].dim_param = "N"
+
+    assert "'N'" in names(spoilt(change)).note
+
+
+def test_a_call_site_without_nodes_is_seen(spoilt) -> None:
+    """The second call's nodes under other names."""
+
+    def change(proto: onnx.ModelProto) -> None:
+        for node in proto.graph.node:
+            node.name = node.name.replace("/call_2/", "/x/")
+
+    assert "call_2" in call_sites(spoilt(change)).note
+
+
+def test_a_recurrent_layer_without_its_node_is_seen(spoilt) -> None:
+    """GRU nodes that are something else."""
+
+    def change(proto: onnx.ModelProto) -> None:
+        for node in proto.graph.node:
+            node.op_type = "Loop" if node.op_type == "GRU" else node.op_type
+
+    assert native(spoilt(change)).note == "Loop where nodes should be; no GRU node"
+
+
+def test_the_table_says_why_not_and_counts() -> None:
+    """A word a cell, a note for each no, a count."""
+    good, bad, none = (True, ""), (False, "two processes wrote different bytes"), (None, "")
+    text = rendered({"one": {"converts": good, "lean": none}, "other": {"converts": good, "bytes": bad}})
+    lines = text.splitlines()
+    assert lines[1].split() == ["one", "yes", *["-"] * 11]
+    assert lines[2].split()[:8] == ["other", "yes", *["-"] * 5, "no"]
+    assert lines[4] == "other: bytes: two processes wrote different bytes"
+    assert lines[-1] == "1 of 2 models hold at every point; 2 yes, 1 no"
+
+
+def test_an_unexpected_refusal_is_a_no() -> None:
+    """And its line is the note."""
+    assert Refusal("plain_sequential", "it is Tuesday").cell == Cell(False, "it is Tuesday")
