@@ -234,22 +234,22 @@ def masked_tower_twice() -> keras.Model:
 
 
 @keras.saving.register_keras_serializable("zoo")
-class CountSteps(keras.Layer):
-    """A layer that reads its mask: the share of valid steps in each row."""
+class MaskedSum(keras.Layer):
+    """A layer that reads its mask: the sum over valid steps, and their share."""
 
     def __init__(self, **options: Any) -> None:
         super().__init__(**options)
         self.supports_masking = True
 
     def call(self, inputs: Any, mask: Any = None) -> Any:
-        """`(batch, time, features)` to `(batch, 1)`."""
-        valid = ops.ones_like(inputs[..., 0]) if mask is None else ops.cast(mask, inputs.dtype)
-        return ops.mean(valid, axis=1, keepdims=True)
+        """`(batch, time, features)` to `(batch, features)`."""
+        valid = ops.ones_like(inputs[..., :1]) if mask is None else ops.cast(mask, inputs.dtype)[..., None]
+        return ops.sum(valid * inputs, axis=1) + ops.mean(valid, axis=1)
 
 
 @zoo_model
 def mask_read_by_a_layer_of_our_own() -> keras.Model:
     """What a recurrent layer hands on is read behind it."""
-    mask, gru, count = layers.Masking(), layers.GRU(3, return_sequences=True), CountSteps()
+    mask, gru, add = layers.Masking(), layers.GRU(3, return_sequences=True), MaskedSum()
     a, b = pair((None, 2))
-    return keras.Model([a, b], [count(gru(mask(a))), count(gru(b))])
+    return keras.Model([a, b], [add(gru(mask(a))), add(gru(b))])

@@ -10,6 +10,7 @@ import numpy as np
 from onnx import numpy_helper
 
 from pipeline.audit import initializer_uses
+from pipeline.graph.read import INPUTS, CallGraph, TensorRef, read
 from pipeline.records import Check
 from tests.zoo import FALLBACK
 from tests.zoo.subject import DOES_NOT_APPLY, Cell, Subject, cell
@@ -81,12 +82,17 @@ def names(subject: Subject) -> Cell:
 
 
 def call_sites(subject: Subject) -> Cell:
-    """Every node has a name of its own, and every call site of a layer with weights has nodes under its label."""
+    """Every node has a name of its own, and every call site of a layer with weights has nodes under its label.
+
+    Calls of equal layers on the same tensors are computed once: nodes under the label of one of them will do.
+    """
     found = [node.name for node in subject.nodes()]
     labels = {site for entry in subject.weight_map if entry.initializer for site in entry.call_sites}
     if not labels:
         return DOES_NOT_APPLY
-    missing = sorted(label for label in labels if not any(name.startswith(f"{label}/") for name in found))
+    named = {label for label in labels if any(name.startswith(f"{label}/") for name in found)}
+    same = _labels_of_one_computation(read(subject.model))
+    missing = sorted(label for label in labels - named if named.isdisjoint(same.get(label, ())))
     faults = [f"no node is named after {', '.join(missing[:4])}"] if missing else []
     if len(set(found)) < len(found) or "" in found:
         faults.append("nodes without a name of their own")
@@ -141,6 +147,25 @@ def _ends(subject: Subject) -> Iterator[tuple[Any, Any]]:
     graph = subject.proto.graph
     yield from zip(graph.input, subject.model.inputs, strict=True)
     yield from zip(graph.output, subject.model.outputs, strict=True)
+
+
+def _labels_of_one_computation(graph: CallGraph) -> dict[str, set[str]]:
+    """For the label of each call site the labels of all that compute the same: the same weights on the same tensors."""
+    numbers: dict[str, int] = {}
+    of_site: list[int] = []
+    sharing: dict[int, set[str]] = {}
+
+    def told(leaf: Any) -> object:
+        if not isinstance(leaf, TensorRef):
+            return leaf
+        return ("input" if leaf.site == INPUTS else of_site[leaf.site], leaf.index)
+
+    for site in graph.sites:
+        weights = [id(weight) for weight in getattr(site.layer, "weights", ())] or id(site.layer)
+        key = repr((type(site.layer), weights, keras.tree.map_structure(told, (site.args, site.kwargs))))
+        of_site.append(numbers.setdefault(key, len(numbers)))
+        sharing.setdefault(of_site[-1], set()).add(graph.label(site))
+    return {graph.label(site): sharing[number] for site, number in zip(graph.sites, of_site, strict=True)}
 
 
 def _recurrent_kinds(model: keras.Model) -> Iterator[type]:

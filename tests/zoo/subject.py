@@ -93,7 +93,7 @@ class Refusal:
 
 def fresh_model(name: str) -> keras.Model:
     """The model as a new process would build it: automatic names count from the start again."""
-    keras.backend.clear_session()
+    keras.utils.clear_session(free_memory=False)
     return ZOO[name]()
 
 
