@@ -39,6 +39,7 @@ _REDUCTIONS = frozenset({"All", "Any", "Max", "Mean", "Min", "Sum"})
 @contextlib.contextmanager
 def merged_steps() -> Iterator[None]:
     """While it lasts, tracing `TimeDistributed` merges the axes batch and steps around layers of Keras' own."""
+
     def call(self: Any, inputs: Any, training: Any = None, mask: Any = None) -> Any:
         if not _treats_rows_alike(self.layer):
             return over_steps(self, inputs, training=training, mask=mask)

@@ -10,6 +10,8 @@ from unittest import mock
 
 import keras
 
+from pipeline.graph.time_distributed import mended_time_distributed
+
 # What TensorFlow takes as the name of a scope (tensorflow/python/framework/ops.py, _VALID_SCOPE_NAME_REGEX).
 _REFUSED_SIGNS = re.compile(r"[^A-Za-z0-9_.\\/-]")
 
@@ -25,6 +27,7 @@ def serving(layer: Any) -> Iterator[None]:
     inside = layer._flatten_layers() if isinstance(layer, keras.Layer) else []
     with contextlib.ExitStack() as stack:
         stack.enter_context(mock.patch.object(keras.Layer, "add_loss", _nothing))
+        stack.enter_context(mended_time_distributed())
         for inner in inside:
             for metric in inner._metrics:
                 stack.enter_context(mock.patch.object(metric, "update_state", _nothing))

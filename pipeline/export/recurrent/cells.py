@@ -17,6 +17,7 @@ _ACTIVATIONS: dict[Any, Activation] = {
     activations.tanh: Activation("Tanh"),
     activations.sigmoid: Activation("Sigmoid"),
     activations.hard_sigmoid: Activation("HardSigmoid", 1 / 6, 0.5),
+    activations.softplus: Activation("Softplus"),
     activations.softsign: Activation("Softsign"),
     activations.elu: Activation("Elu", 1.0),
     activations.leaky_relu: Activation("LeakyRelu", 0.2),
