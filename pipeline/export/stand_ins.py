@@ -18,6 +18,9 @@ from pipeline.records import Block
 _FIRST_PATTERN = 0x30000001
 _CAPACITY = 1 << 27
 _SCRAMBLE = 2_654_435_761  # odd, so a bijection modulo a power of two (Knuth's multiplicative hash)
+_UNSCRAMBLE = pow(_SCRAMBLE, -1, _CAPACITY)
+# The dtypes of which every element has a number of its own.
+_DISTINCT = (np.float32, np.float64)
 
 _MAX_BLOCKS = 64
 
@@ -32,7 +35,7 @@ def stand_ins(weights: Sequence[np.ndarray]) -> list[np.ndarray]:
     used = 0
     arrays = []
     for number, weight in enumerate(weights):
-        if weight.dtype in (np.float32, np.float64):
+        if weight.dtype in _DISTINCT:
             arrays.append(_distinct(used, weight.size).reshape(weight.shape).astype(weight.dtype))
             used += weight.size
         elif weight.dtype.kind == "f" or weight.dtype.name == "bfloat16":
@@ -53,17 +56,25 @@ def _distinct(first: int, size: int) -> np.ndarray:
     return (np.uint64(_FIRST_PATTERN) + np.uint64(2) * scrambled).astype(np.uint32).view(np.float32)
 
 
+def _place(values: np.ndarray) -> np.ndarray:
+    """For each value the number of the stand-in that it is, counted over all that were given out; -1 for any other."""
+    narrow = values.astype(np.float32)
+    offset = narrow.view(np.uint32).astype(np.int64) - _FIRST_PATTERN
+    is_stand_in = (offset >= 0) & (offset % 2 == 0) & (offset < 2 * _CAPACITY) & (narrow == values)
+    return np.where(is_stand_in, offset // 2 * _UNSCRAMBLE % _CAPACITY, -1)
+
+
 class Finder:
     """Finds stand-ins in the constants that came out of a conversion."""
 
     def __init__(self, arrays: Sequence[np.ndarray]) -> None:
         self._arrays = arrays
-        distinct = [index for index, array in enumerate(arrays) if array.dtype in (np.float32, np.float64)]
-        self._starts = np.cumsum([0, *(arrays[index].size for index in distinct)])
-        self._owners = distinct
-        values = [arrays[index].ravel().astype(np.float32) for index in distinct]
-        self._values = np.concatenate(values) if values else np.empty(0, np.float32)
-        self._order: np.ndarray | None = None
+        # Where each weight's numbers begin among all that were given out; some may have gone to weights not asked for.
+        found = [index for index, array in enumerate(arrays) if array.dtype in _DISTINCT and array.size]
+        starts = {index: int(_place(arrays[index].ravel()[:1])[0]) for index in found}
+        self._owners = sorted(found, key=starts.__getitem__)
+        self._starts = np.array([starts[index] for index in self._owners], np.int64)
+        self._ends = self._starts + [arrays[index].size for index in self._owners]
 
     def find(self, constant: np.ndarray) -> dict[int, tuple[Block, ...]] | None:
         """The weights (by index) that `constant` holds, and in which blocks; no blocks: it is the weight.
@@ -80,17 +91,17 @@ class Finder:
         return {}
 
     def _by_element(self, constant: np.ndarray) -> dict[int, tuple[Block, ...]] | None:
-        if constant.dtype not in (np.float32, np.float64) or not self._values.size:
+        if constant.dtype not in _DISTINCT or not self._owners:
             return self._permuted(constant)
-        source = self._sources(constant)
-        is_weight = source >= 0
-        if not is_weight.any():
+        source = _place(constant)
+        owner = np.searchsorted(self._starts, source, side="right") - 1
+        owner = np.where((owner >= 0) & (source < self._ends[owner]), owner, -1)
+        if not np.any(owner >= 0):
             return {}
-        if np.any(constant[~is_weight] != 0):
+        if np.any(constant[owner < 0] != 0):
             return None
         found = {}
-        owner = np.where(is_weight, np.searchsorted(self._starts, source, side="right") - 1, -1)
-        for number in np.unique(owner[is_weight]):
+        for number in np.unique(owner[owner >= 0]):
             within = np.where(owner == number, source - self._starts[number], -1)
             blocks = affine_blocks(within)
             if blocks is None:
@@ -114,15 +125,6 @@ class Finder:
                     blocks = affine_blocks(positions.transpose(permutation).reshape(constant.shape))
                     return {index: blocks} if blocks else {}
         return {}
-
-    def _sources(self, constant: np.ndarray) -> np.ndarray:
-        """For each element the place in the concatenated stand-ins that it came from, or -1."""
-        if self._order is None:
-            self._order = np.argsort(self._values, kind="stable")
-        values = constant.astype(np.float32)
-        place = np.minimum(np.searchsorted(self._values, values, sorter=self._order), len(self._order) - 1)
-        source = self._order[place]
-        return np.where(self._values[source] == values, source, -1)
 
 
 def affine_blocks(source: np.ndarray) -> tuple[Block, ...] | None:

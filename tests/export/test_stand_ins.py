@@ -57,6 +57,15 @@ def test_the_gates_of_an_lstm_are_found_in_another_order(units: int, features: i
         np.testing.assert_array_equal(again, constant)
 
 
+def test_weights_are_found_in_any_order_and_among_others() -> None:
+    """A converter's graph may read some of the weights only."""
+    arrays = stand_ins([np.zeros(shape, np.float32) for shape in ((3, 4), (0,), (7,), (2, 5))])
+    finder = Finder([arrays[3], arrays[1], arrays[0]])
+    assert set(finder.find(arrays[0].T) or ()) == {2}
+    assert set(finder.find(np.concatenate([arrays[3].T[:, 0], np.zeros(2, np.float32)])) or ()) == {0}
+    assert finder.find(arrays[2]) == {}
+
+
 def test_a_constant_that_holds_no_weight_is_no_weight() -> None:
     """Round numbers of the graph itself are not mistaken for one."""
     finder = Finder(stand_ins([np.zeros((100, 100), np.float32)]))
