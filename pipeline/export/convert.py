@@ -18,7 +18,7 @@ from tf2onnx.optimizer.back_to_back_optimizer import BackToBackOptimizer
 from tf2onnx.optimizer.const_fold_optimizer import ConstFoldOptimizer
 
 from pipeline.errors import BadInput, one_line
-from pipeline.export.inlining import allow_inlining
+from pipeline.export.inlining import allow_inlining, forget_argument_shapes
 from pipeline.export.operations import handlers
 from pipeline.export.trace import Trace, placeholder_node
 
@@ -49,7 +49,7 @@ def convert(trace: Trace, values: Mapping[str, np.ndarray], opset: int) -> Any:
     """
     graph_def = _optimised(trace)
     rewriters: dict[str, Any] = {"rewrite_constant_fold": _placing(values), **dict.fromkeys(_LSTM_REWRITERS, _leave)}
-    with _listening() as errors, mock.patch.multiple(tfonnx, **rewriters):
+    with _listening() as errors, mock.patch.multiple(tfonnx, **rewriters), _branch_shapes():
         try:
             proto, _ = _convert_common(
                 graph_def,
@@ -68,6 +68,22 @@ def convert(trace: Trace, values: Mapping[str, np.ndarray], opset: int) -> Any:
     return proto
 
 
+def _branch_shapes() -> Any:
+    """Give the arguments of a branch their shapes: tf2onnx takes those of all inputs, the condition's first."""
+    original = tf_loader.tflist_to_onnx
+
+    def listed(graph: Any, *arguments: Any, **options: Any) -> Any:
+        result = original(graph, *arguments, **options)
+        for operation in graph.get_operations():
+            if operation.type in ("If", "StatelessIf"):
+                shapes = [tensor.shape for tensor in operation.inputs[1:]]
+                for branch in ("then_branch", "else_branch"):
+                    result[-1][operation.get_attr(branch).name] = shapes
+        return result
+
+    return mock.patch.object(tf_loader, "tflist_to_onnx", listed)
+
+
 def _optimised(trace: Trace) -> Any:
     """TensorFlow's constant folding as tf2onnx runs it, with each weight an input that can't be folded."""
     graph_def = tf.compat.v1.GraphDef()
@@ -80,7 +96,8 @@ def _optimised(trace: Trace) -> Any:
     feeds = [*trace.inputs, *(f"{name}:0" for name in trace.weights)]
     with tf.Graph().as_default() as graph, tf.device("/cpu:0"):
         tf.import_graph_def(graph_def, name="")
-        return tf_loader.tf_optimize([name for name in feeds if _has(graph, name)], list(trace.outputs), graph_def)
+        feeds = [name for name in feeds if _has(graph, name)]
+        return forget_argument_shapes(tf_loader.tf_optimize(feeds, list(trace.outputs), graph_def))
 
 
 def _placing(values: Mapping[str, np.ndarray]) -> Callable[[Any, Any], Any]:

@@ -1,6 +1,6 @@
-"""Letting TensorFlow inline the functions that Keras compiles with XLA, as it does around a grouped convolution.
+"""What TensorFlow writes on functions that keeps them, or the shapes in them, from being seen through.
 
-TensorFlow inlines the calls in a graph before it is converted, but for those marked for XLA or not to be inlined.
+Keras compiles a grouped convolution with XLA. TensorFlow inlines the calls in a graph before it is converted, but for those marked for XLA or not to be inlined.
 """
 
 from __future__ import annotations
@@ -24,3 +24,11 @@ def _unmark(marked: Any) -> None:
     for mark in _MARKS:
         if mark in marked.attr:
             del marked.attr[mark]
+
+
+def forget_argument_shapes(graph_def: Any) -> Any:
+    """The GraphDef with no shapes at the functions' arguments: unknown ones there hide those that the caller knows."""
+    for function in graph_def.library.function:
+        for argument in function.arg_attr.values():
+            argument.attr.pop("_output_shapes", None)
+    return graph_def

@@ -17,6 +17,7 @@ from pipeline.export.large_weights import specs as weight_specs
 from pipeline.export.merged_steps import merged_steps
 from pipeline.export.normalisation import native_normalisation
 from pipeline.export.passes.site_names import SCOPE
+from pipeline.export.pruning import without_idle_assignments
 from pipeline.export.recurrent.marker import native_recurrences
 from pipeline.export.tables import record_tables
 from pipeline.graph.call import named_call
@@ -81,6 +82,7 @@ def trace(flat: FlatModel, signature: Signature, opset: int) -> Trace:
         around_calls(scopes.enter),
     ):
         concrete = tf.function(positional, autograph=False).get_concrete_function(*specs, *weight_specs(large))
+    concrete = without_idle_assignments(concrete)
     frozen = _frozen(concrete)
     graph_def = frozen.graph.as_graph_def(add_shapes=True)
     _fill_captured_tensors(graph_def, concrete)
