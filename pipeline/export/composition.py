@@ -8,6 +8,7 @@ A handler reads like the formula it stands for:
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -78,6 +79,15 @@ class Composition:
             return self.op(op_type, tensor, self.ints(axis), keepdims=keepdims)
         return self.op(op_type, tensor, axes=[axis], keepdims=keepdims)
 
+    def polynomial(self, x: str, coefficients: Sequence[float]) -> str:
+        """The value of a polynomial by Horner's rule, its coefficients from the highest power down."""
+        value = self.constant(coefficients[0], like=x)
+        for coefficient in coefficients[1:]:
+            value = self.op("Mul", value, x)
+            if coefficient:
+                value = self.op("Add", value, self.constant(coefficient, like=x))
+        return value
+
     def rank(self, tensor: str) -> int:
         """The rank of a tensor.
 
@@ -95,7 +105,8 @@ class Composition:
 
     def numpy_dtype(self, tensor: str) -> np.dtype[Any]:
         """Numpy's dtype of a tensor."""
-        return np.dtype(helper.tensor_dtype_to_np_dtype(self.dtype(tensor)))
+        dtype: np.dtype[Any] = helper.tensor_dtype_to_np_dtype(self.dtype(tensor))
+        return dtype
 
     def is_float(self, tensor: str) -> bool:
         """Whether a tensor holds floats of any width."""

@@ -1,6 +1,7 @@
 """What TensorFlow writes on functions that keeps them, or the shapes in them, from being seen through.
 
-Keras compiles a grouped convolution with XLA. TensorFlow inlines the calls in a graph before it is converted, but for those marked for XLA or not to be inlined.
+Keras compiles a grouped convolution with XLA. TensorFlow inlines the calls in a graph before it is converted, but for
+those marked for XLA or not to be inlined.
 """
 
 from __future__ import annotations

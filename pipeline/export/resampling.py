@@ -117,21 +117,12 @@ KERNELS: dict[str, Kernel] = {
 
 def _cubic(c: Composition, x: str, near: tuple[float, ...], far: tuple[float, ...]) -> str:
     """One polynomial below 1, another below 2, nothing from there on."""
-    outer = _below(c, x, 2.0, _polynomial(c, x, far), c.constant(np.float32(0)))
-    return _below(c, x, 1.0, _polynomial(c, x, near), outer)
+    outer = _below(c, x, 2.0, c.polynomial(x, far), c.constant(np.float32(0)))
+    return _below(c, x, 1.0, c.polynomial(x, near), outer)
 
 
 def _below(c: Composition, x: str, limit: float, below: str, above: str) -> str:
     return c.op("Where", c.op("Less", x, c.constant(np.float32(limit))), below, above)
-
-
-def _polynomial(c: Composition, x: str, coefficients: tuple[float, ...]) -> str:
-    value = c.constant(np.float32(coefficients[0]))
-    for coefficient in coefficients[1:]:
-        value = c.op("Mul", value, x)
-        if coefficient:
-            value = c.op("Add", value, c.constant(np.float32(coefficient)))
-    return value
 
 
 def _floats(c: Composition, *values: float) -> list[str]:

@@ -30,14 +30,11 @@ def convert(ctx: Any, node: Any, name: str, args: list[Any]) -> None:
     Where sizes are free the output is made as large as it can be, and cut to the size that TensorFlow computes.
     """
     c = Composition(ctx, node)
-    sizes, kernel, x, *bias = c.inputs
+    _, kernel, x, *bias = c.inputs
     rank = c.rank(x)
     is_channels_last = not node.get_attr_str("data_format").startswith("NC")
     spatial = _spatial(c, kernel, tuple(range(1, rank - 1) if is_channels_last else range(2, rank)))
-    if is_channels_last:
-        images = c.op("Transpose", x, perm=[0, rank - 1, *range(1, rank - 1)])
-    else:
-        images = x
+    images = c.op("Transpose", x, perm=[0, rank - 1, *range(1, rank - 1)]) if is_channels_last else x
     kernel = c.op("Transpose", kernel, perm=[rank - 1, rank - 2, *range(rank - 2)])
     padding = _padding(c, x, spatial)
     attributes = padding or {"output_padding": [stride - 1 for stride in spatial.strides]}

@@ -13,11 +13,11 @@ def convert(ctx: Any, node: Any, name: str, args: list[Any]) -> None:
     """Replace the node by a product over a triangle of copies."""
     c = Composition(ctx, node)
     x, axis = c.inputs
-    place = c.value(axis)
-    if place is None:
+    value = c.value(axis)
+    if value is None:
         raise ValueError("Cumprod over an axis that is computed when the model runs")
     rank = c.rank(x)
-    place = int(place) % rank
+    place = int(value) % rank
     step = c.arange(c.size(x, place))
     comparison = "Greater" if node.get_attr_value("exclusive") else "GreaterOrEqual"
     is_factor = c.op(comparison, c.unsqueeze(step, -1), step)

@@ -29,17 +29,9 @@ def convert(ctx: Any, node: Any, name: str, args: list[Any]) -> None:
     (x,) = c.inputs
     one = c.constant(1, like=x)
     w = c.op("Neg", c.op("Log", c.op("Mul", c.op("Sub", one, x), c.op("Add", one, x))))
-    middle = _polynomial(c, c.op("Sub", w, c.constant(2.5, like=x)), _MIDDLE)
-    tail = _polynomial(c, c.op("Sub", c.op("Sqrt", w), c.constant(3, like=x)), _TAIL)
+    middle = c.polynomial(c.op("Sub", w, c.constant(2.5, like=x)), _MIDDLE)
+    tail = c.polynomial(c.op("Sub", c.op("Sqrt", w), c.constant(3, like=x)), _TAIL)
     factor = c.op("Where", c.op("Less", w, c.constant(5, like=x)), middle, tail)
     is_end = c.op("Equal", c.op("Abs", x), one)
     infinite = c.constant(np.inf, like=x)
     c.finish(c.op("Mul", x, c.op("Where", is_end, infinite, factor)))
-
-
-def _polynomial(c: Composition, x: str, coefficients: tuple[float, ...]) -> str:
-    """By Horner's rule, from the highest power down."""
-    value = c.constant(coefficients[0], like=x)
-    for coefficient in coefficients[1:]:
-        value = c.op("Add", c.op("Mul", value, x), c.constant(coefficient, like=x))
-    return value

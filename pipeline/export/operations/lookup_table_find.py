@@ -17,9 +17,7 @@ def convert(ctx: Any, node: Any, name: str, args: list[Any]) -> None:
     table = node.get_attr_value(KEYS), node.get_attr_value(VALUES)
     other = c.value(default)
     if not table[0] or other is None:
-        raise ValueError(
-            f"{name} looks up in a table of strings or of unknown content: look words up outside the model"
-        )
+        raise ValueError(f"{name} looks up strings, or in a table of unknown content: look words up outside the model")
     found = c.outputs(
         "LabelEncoder",
         c.cast(keys, INT64),

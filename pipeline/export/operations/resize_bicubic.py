@@ -1,6 +1,6 @@
-"""`ResizeBicubic`: TensorFlow takes the weights of a pixel from a table of 1,024 places, and weights of no pixel as zero.
+"""`ResizeBicubic`: TensorFlow takes the weights of a pixel from a table of 1,024 places.
 
-ONNX's `Resize` has neither (differences up to 7e-4), and onnxruntime's refuses channels behind.
+ONNX's `Resize` computes them (differences up to 7e-4), and onnxruntime's does not shrink an image by cubics.
 """
 
 from __future__ import annotations
