@@ -20,15 +20,18 @@ _REFUSED_SIGNS = re.compile(r"[^A-Za-z0-9_.\\/-]")
 def serving(layer: Any) -> Iterator[None]:
     """Within this block a call of `layer`, a layer or a model, computes its answer and does nothing else.
 
-    Losses, activity regularisers and metrics that layers inside add to are not computed: an exporter meets them as
-    operations without a reader, or as variables that a call changes. A layer whose name TensorFlow refuses as the name
-    of a scope (spaces, colons, letters beyond ASCII; Keras itself can't call such a model compiled) has another one.
+    Losses, activity regularisers, metrics that layers inside add to and dropout masks that nobody reads are not
+    computed: an exporter meets them as operations without a reader, or as variables that a call changes. A layer whose
+    name TensorFlow refuses as the name of a scope (spaces, colons, letters beyond ASCII; Keras itself can't call such a
+    model compiled) has another one.
     """
     inside = layer._flatten_layers() if isinstance(layer, keras.Layer) else []
     with contextlib.ExitStack() as stack:
         stack.enter_context(mock.patch.object(keras.Layer, "add_loss", _nothing))
         stack.enter_context(mended_time_distributed())
         for inner in inside:
+            for mask in _unused_masks(inner):
+                stack.enter_context(mock.patch.object(inner, mask, _nothing))
             for metric in inner._metrics:
                 stack.enter_context(mock.patch.object(metric, "update_state", _nothing))
             if inner.activity_regularizer is not None:
@@ -40,6 +43,14 @@ def serving(layer: Any) -> Iterator[None]:
 
 def _nothing(*args: Any, **kwargs: Any) -> None:
     """What a loss or a metric does at inference."""
+
+
+def _unused_masks(layer: Any) -> tuple[str, ...]:
+    """What makes the dropout masks of a recurrent cell: Keras draws them at inference too, and does not use them."""
+    is_of_keras = type(layer).call.__module__.split(".")[0] == "keras"
+    return (
+        ("get_dropout_mask", "get_recurrent_dropout_mask") if is_of_keras and hasattr(layer, "get_dropout_mask") else ()
+    )
 
 
 def legal_scope(name: str) -> str:
