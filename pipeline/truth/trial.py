@@ -50,9 +50,9 @@ def first_that_runs(model: keras.Model, signature: Signature, run: Callable[[Sig
 
 
 def static_batch(signature: Signature) -> int | None:
-    """The batch size that an input fixes, if one does."""
+    """The batch size that an input fixes, if one does; 1 where none has a batch."""
     firsts = [spec.shape[0] for spec in signature.inputs if spec.shape]
-    return next((size for size in firsts if isinstance(size, int)), None) if "batch" not in firsts else None
+    return next((size for size in firsts if isinstance(size, int)), 1) if "batch" not in firsts else None
 
 
 def _candidates(model: keras.Model, signature: Signature) -> Iterator[Signature]:

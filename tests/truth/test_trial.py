@@ -55,3 +55,11 @@ def test_one_static_batch_among_inputs_with_a_free_one(tmp_path) -> None:
     a, b = keras.Input((5,), name="a"), keras.Input(batch_shape=(4, 5), name="b")
     truth = freeze(keras.Model([a, b], [layers.Dense(2)(a), layers.Dense(2)(b)]), tmp_path)
     assert truth.signature.inputs[1].shape == (4, 5)
+
+
+def test_inputs_without_a_batch_are_one_case(tmp_path) -> None:
+    """Of rank 0, there is nothing to draw more of."""
+    scale = keras.Input(batch_shape=(), name="scale")
+    truth = freeze(keras.Model(scale, keras.ops.exp(scale)), tmp_path)
+    assert [case.batch for case in truth.cases] == [1]
+    assert truth.signature.outputs[0].shape == ()
