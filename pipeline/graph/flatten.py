@@ -52,9 +52,13 @@ def flatten_labelled(model: keras.Model) -> FlatModel:
     graph, _ = read_flat(model)
     layer_for = _own_layers(graph)
     labels: dict[int, tuple[str, ...]] = {}
-    for site in sorted(graph.sites, key=lambda site: site.turn):
-        key = id(layer_for(site))
-        labels[key] = (*labels.get(key, ()), graph.label(site))
+    whole = read(model)  # a submodel that stays one call site still runs the layers inside it
+    inside = [(id(site.layer), whole.label(site), site.turn) for site in whole.sites if site.is_layer]
+    known = {key for key, _, _ in inside}
+    others = [(id(layer_for(site)), graph.label(site), site.turn) for site in graph.sites]
+    calls = [*inside, *(call for call in others if call[0] not in known)]
+    for key, label, _ in sorted(calls, key=lambda call: call[2]):
+        labels[key] = (*labels.get(key, ()), label)
     return FlatModel(rebuild(graph, layer_for), labels)
 
 

@@ -62,8 +62,8 @@ class SiteNamesPass(ir.passes.InPlacePass):
         return sites
 
     def _told(self, node: ir.Node) -> str:
-        found = _SITE.search(node.name or "")
-        return self._labels[int(found[1])] if found else ""
+        numbers = _SITE.findall(node.name or "")  # the innermost: a submodel may be one call site with others inside
+        return self._labels[int(numbers[-1])] if numbers else ""
 
 
 class _Names:
