@@ -26,6 +26,9 @@ def leave_pair(c: Composition, real: str, imaginary: str) -> None:
     """Finish a composition whose result is complex."""
     node, output = c.node, c.node.output[0]
     shapes, dtypes = node.output_shapes, node.output_dtypes
+    for reader in c.ctx.find_output_consumers(output):
+        if reader.type in ("Shape", "Size"):
+            c.ctx.replace_input(reader, output, real, 0)
     c.ctx.remove_node(node.name)
     c.ctx.make_node("Complex", [real, imaginary], outputs=[output], name=node.name, shapes=shapes, dtypes=dtypes)
 
@@ -36,16 +39,19 @@ def pair_of(c: Composition, tensor: str) -> Pair:
     Raises:
         ValueError: if it comes from an operation on complex numbers that has no formula here.
     """
-    if c.dtype(tensor) not in _COMPLEX:
-        return tensor, c.op("Sub", tensor, tensor)
     node = c.ctx.get_node_by_output(tensor)
+    if node is not None and node.type == "Cast" and c.dtype(node.input[0]) in _COMPLEX:
+        return pair_of(c, node.input[0])  # tf2onnx casts what it pads
+    if c.dtype(tensor) not in _COMPLEX:
+        return tensor, c.op("Expand", c.constant(0, like=tensor), c.op("Shape", tensor))
     if node.is_const():
         value = node.get_tensor_value(as_list=False)
         return c.constant(np.ascontiguousarray(value.real)), c.constant(np.ascontiguousarray(value.imag))
     if node.type == "Complex":
         return node.input[0], node.input[1]
     if node.type == "Cast":
-        return pair_of(c, node.input[0])
+        wide = c.dtype(tensor) == TensorProto.COMPLEX128
+        return pair_of(c, c.cast(node.input[0], TensorProto.DOUBLE if wide else TensorProto.FLOAT))
     if node.type in _MOVES:
         return _moved(c, node)
     if node.type in _PARTWISE:

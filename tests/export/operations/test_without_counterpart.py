@@ -1,0 +1,18 @@
+"""What ONNX has no formula for."""
+
+from __future__ import annotations
+
+import pytest
+from keras import ops
+
+from pipeline.export.convert import ConversionFailed
+from tests.export.operations.agreement import assert_agrees, normal
+
+
+@pytest.mark.parametrize("operation", [ops.inv, ops.cholesky, ops.qr])
+def test_a_factorisation_is_refused_by_name(operation) -> None:
+    """With what to do instead."""
+    half = normal(2, 3, 3)
+    matrix = half @ half.transpose(0, 2, 1)
+    with pytest.raises(ConversionFailed, match="no factorisation of matrices: compute it outside the model"):
+        assert_agrees(operation, matrix)
