@@ -112,6 +112,12 @@ def circle(c: Composition, count: str, frequencies: str, *, like: str) -> Pair:
     return c.op("Cos", angle), c.op("Sin", angle)
 
 
+def counts(c: Composition, length: str) -> tuple[str, str]:
+    """How many points a transform of real numbers has, and how many frequencies it keeps (int64, shape (1,) each)."""
+    count = c.op("Reshape", c.cast(length, INT64), c.ints(1))
+    return count, c.op("Add", c.op("Div", count, c.ints(2)), c.ints(1))
+
+
 def fitted(c: Composition, tensor: str, size: str) -> str:
     """The tensor cut or filled up with zeros to a size (int64, shape (1,)) of its last axis."""
     given = c.size(tensor, -1)

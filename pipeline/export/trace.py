@@ -113,7 +113,7 @@ class _Scopes:
         return site if layer in site.split("/") else f"{site}/{layer}"
 
     def enter(self, operation: Any) -> AbstractContextManager[Any]:
-        """The scope of this call; none for what runs inside a submodel that stayed one call site."""
+        """The scope of this call; none for an operation inside a submodel that stayed one call site."""
         label = next(self._waiting.get(id(operation), iter(())), None)
         if label is None:
             return contextlib.nullcontext()

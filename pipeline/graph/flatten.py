@@ -51,15 +51,15 @@ def flatten_labelled(model: keras.Model) -> FlatModel:
     """
     graph, _ = read_flat(model)
     layer_for = _own_layers(graph)
-    labels: dict[int, tuple[str, ...]] = {}
+    labels: dict[int, list[str]] = {}
     whole = read(model)  # a submodel that stays one call site still runs the layers inside it
     inside = [(id(site.layer), whole.label(site), site.turn) for site in whole.sites if site.is_layer]
     known = {key for key, _, _ in inside}
     others = [(id(layer_for(site)), graph.label(site), site.turn) for site in graph.sites]
     calls = [*inside, *(call for call in others if call[0] not in known)]
     for key, label, _ in sorted(calls, key=lambda call: call[2]):
-        labels[key] = (*labels.get(key, ()), label)
-    return FlatModel(rebuild(graph, layer_for), labels)
+        labels.setdefault(key, []).append(label)
+    return FlatModel(rebuild(graph, layer_for), {key: tuple(found) for key, found in labels.items()})
 
 
 def read_flat(model: keras.Model) -> tuple[CallGraph, frozenset[int]]:

@@ -41,7 +41,7 @@ def test_keras_names_a_saved_models_output_output_0(tmp_path) -> None:
 
 
 def test_keras_stores_the_weights_of_a_masked_layer_called_twice_twice(tmp_path) -> None:
-    """One native node and one loop (tensorflow-onnx #1871): `convert(keep_loops=True)` keeps them one."""
+    """One native node and one loop (tensorflow-onnx #1871): `export/recurrent/` makes both native."""
     model = ZOO["masked_encoder_decoder"]()
     model([np.ones((1, 3), "int32")] * 2)
     proto = keras_onnx(model, tmp_path / "m.onnx")

@@ -12,25 +12,17 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-from tf2onnx import utils
+from pipeline.export.composition import Composition
 
 OPERATION = "Einsum"
 
 
 def convert(ctx: Any, node: Any, name: str, args: list[Any]) -> None:
     """Replace the node by a matrix product, or by an `Einsum` of ONNX."""
+    c = Composition(ctx, node)
     equation = node.get_attr_value("equation").decode().replace(" ", "")
-    inputs, outputs = list(node.input), list(node.output)
-    shape, dtype = ctx.get_shape(outputs[0]), ctx.get_dtype(outputs[0])
-    ctx.remove_node(node.name)
-    product = _product(equation, [ctx.get_shape(each) for each in inputs])
-    if product is None:
-        attributes = {"equation": equation}
-        ctx.make_node("Einsum", inputs, attr=attributes, outputs=outputs, name=name, shapes=[shape], dtypes=[dtype])
-        return
-    answer = _emit(ctx, name, product, inputs, dtype)
-    ctx.make_node("Identity", [answer], outputs=outputs, shapes=[shape], dtypes=[dtype])
+    product = _product(equation, [ctx.get_shape(each) for each in c.inputs])
+    c.finish(_multiplied(c, product) if product is not None else c.op("Einsum", *c.inputs, equation=equation))
 
 
 @dataclass(frozen=True)
@@ -114,25 +106,21 @@ def _free(sizes: list[int]) -> list[int]:
     return sizes
 
 
-def _emit(ctx: Any, name: str, product: _Product, inputs: list[str], dtype: int) -> str:
-    first, second = (inputs[index] for index in product.order)
-    factors = [
-        _reshaped(ctx, name, _permuted(ctx, first, product.first.permutation), product.first.shape),
-        _reshaped(ctx, name, _permuted(ctx, second, product.second.permutation), product.second.shape),
-    ]
-    multiplied = ctx.make_node("MatMul", factors, dtypes=[dtype], name=utils.make_name(name)).output[0]
-    split = _reshaped(ctx, name, multiplied, product.result.shape)
-    return _permuted(ctx, split, product.result.permutation)
+def _multiplied(c: Composition, product: _Product) -> str:
+    first, second = (c.inputs[index] for index in product.order)
+    factors = (
+        _reshaped(c, _permuted(c, first, product.first.permutation), product.first.shape),
+        _reshaped(c, _permuted(c, second, product.second.permutation), product.second.shape),
+    )
+    split = _reshaped(c, c.op("MatMul", *factors), product.result.shape)
+    return _permuted(c, split, product.result.permutation)
 
 
-def _permuted(ctx: Any, tensor: str, permutation: tuple[int, ...]) -> str:
+def _permuted(c: Composition, tensor: str, permutation: tuple[int, ...]) -> str:
     if permutation == tuple(range(len(permutation))):
         return tensor
-    return str(ctx.make_node("Transpose", [tensor], attr={"perm": list(permutation)}).output[0])
+    return c.op("Transpose", tensor, perm=list(permutation))
 
 
-def _reshaped(ctx: Any, name: str, tensor: str, shape: tuple[int, ...] | None) -> str:
-    if shape is None:
-        return tensor
-    target = ctx.make_const(utils.make_name(name), np.array(shape, np.int64)).output[0]
-    return str(ctx.make_node("Reshape", [tensor, target]).output[0])
+def _reshaped(c: Composition, tensor: str, shape: tuple[int, ...] | None) -> str:
+    return tensor if shape is None else c.op("Reshape", tensor, c.ints(*shape))

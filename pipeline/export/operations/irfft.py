@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from pipeline.export.complex_pairs import circle, fitted, pair_of
-from pipeline.export.composition import INT64, Composition
+from pipeline.export.complex_pairs import circle, counts, fitted, pair_of
+from pipeline.export.composition import Composition
 
 OPERATION = "IRFFT"
 
@@ -16,8 +16,7 @@ def convert(ctx: Any, node: Any, name: str, args: list[Any]) -> None:
     """Replace the node by two matrix products, every frequency but the first and the middle one counted twice."""
     c = Composition(ctx, node)
     x, length = c.inputs
-    count = c.op("Reshape", c.cast(length, INT64), c.ints(1))
-    kept = c.op("Add", c.op("Div", count, c.ints(2)), c.ints(1))
+    count, kept = counts(c, length)
     real, imaginary = (fitted(c, part, kept) for part in pair_of(c, x))
     cosine, sine = circle(c, count, kept, like=real)
     dtype = c.dtype(real)

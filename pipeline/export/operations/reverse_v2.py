@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from tf2onnx import utils
+
+from pipeline.export.composition import Composition
 
 OPERATION = "ReverseV2"
 
@@ -16,19 +17,11 @@ def convert(ctx: Any, node: Any, name: str, args: list[Any]) -> None:
     Raises:
         ValueError: if the axes are not constants.
     """
-    if not node.inputs[1].is_const():
+    c = Composition(ctx, node)
+    x, told = c.inputs
+    value = c.value(told)
+    if value is None:
         raise ValueError(f"{name} reverses axes that only running the model would tell")
-    rank = len(ctx.get_shape(node.input[0]))
-    axes = np.asarray(node.inputs[1].get_tensor_value(as_list=False), np.int64).ravel() % max(rank, 1)
-    shape, dtype = ctx.get_shape(node.output[0]), ctx.get_dtype(node.output[0])
-    source, outputs = node.input[0], node.output
-    ctx.remove_node(node.name)
-    if not axes.size:
-        ctx.make_node("Identity", [source], outputs=outputs, name=name, shapes=[shape], dtypes=[dtype])
-        return
-    ones = np.ones(len(axes), np.int64)
-    bounds = [
-        ctx.make_const(utils.make_name(name), value).output[0]
-        for value in (-ones, np.iinfo(np.int64).min * ones, axes, -ones)
-    ]
-    ctx.make_node("Slice", [source, *bounds], outputs=outputs, name=name, shapes=[shape], dtypes=[dtype])
+    axes = [int(axis) % c.rank(x) for axis in np.ravel(value)]
+    last, before_first = c.ints(*[-1] * len(axes)), c.ints(*[np.iinfo(np.int64).min] * len(axes))
+    c.finish(c.op("Slice", x, last, before_first, c.ints(*axes), last) if axes else x)

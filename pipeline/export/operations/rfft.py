@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from pipeline.export.complex_pairs import circle, fitted, leave_pair
-from pipeline.export.composition import INT64, Composition
+from pipeline.export.complex_pairs import circle, counts, fitted, leave_pair
+from pipeline.export.composition import Composition
 
 OPERATION = "RFFT"
 
@@ -14,8 +14,7 @@ def convert(ctx: Any, node: Any, name: str, args: list[Any]) -> None:
     """Leave the pair of two matrix products."""
     c = Composition(ctx, node)
     x, length = c.inputs
-    count = c.op("Reshape", c.cast(length, INT64), c.ints(1))
-    kept = c.op("Add", c.op("Div", count, c.ints(2)), c.ints(1))
+    count, kept = counts(c, length)
     x = fitted(c, x, count)
     cosine, sine = circle(c, count, kept, like=x)
     leave_pair(c, c.op("MatMul", x, cosine), c.op("MatMul", x, sine))

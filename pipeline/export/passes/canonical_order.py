@@ -6,6 +6,8 @@ from collections.abc import Iterable
 
 import onnx_ir as ir
 
+from pipeline.export.passes.subgraphs import subgraphs
+
 
 class CanonicalOrderPass(ir.passes.InPlacePass):
     """Sorts nodes depth first from the outputs, and initializers by their first use.
@@ -24,7 +26,7 @@ class CanonicalOrderPass(ir.passes.InPlacePass):
 def _sort(graph: ir.Graph) -> None:
     ordered = _postorder(graph)
     for node in ordered:
-        for subgraph in _subgraphs(node):
+        for _, subgraph in subgraphs(node):
             _sort(subgraph)
     rest = [node for node in graph if node not in set(ordered)]
     graph.remove([*ordered, *rest])
@@ -54,21 +56,11 @@ def _producers(values: Iterable[ir.Value | None], graph: ir.Graph) -> list[ir.No
 def _reads(node: ir.Node) -> list[ir.Value | None]:
     """What a node reads, its subgraphs included, in an order that depends on their structure alone."""
     values = list(node.inputs)
-    for subgraph in _subgraphs(node):
+    for _, subgraph in subgraphs(node):
         for inner in _postorder(subgraph):
             values += _reads(inner)
         values += list(subgraph.outputs)
     return values
-
-
-def _subgraphs(node: ir.Node) -> list[ir.Graph]:
-    graphs = []
-    for _, attribute in sorted(node.attributes.items()):
-        if attribute.type == ir.AttributeType.GRAPH:
-            graphs.append(attribute.as_graph())
-        elif attribute.type == ir.AttributeType.GRAPHS:
-            graphs += list(attribute.as_graphs())
-    return graphs
 
 
 def _sort_initializers(graph: ir.Graph) -> None:

@@ -7,6 +7,8 @@ from collections.abc import Collection, Iterable, Sequence
 
 import onnx_ir as ir
 
+from pipeline.export.passes.subgraphs import subgraphs
+
 # The name scope that tracing puts around what a call site runs; its number follows.
 SCOPE = "shared-layers.site."
 _SITE = re.compile(re.escape(SCOPE) + r"(\d+)(?:/|$)")
@@ -41,12 +43,11 @@ class SiteNamesPass(ir.passes.InPlacePass):
             for index, value in enumerate(node.outputs):
                 if id(value) not in ends and value.name != "":
                     value.name = names.fresh(node.name if len(node.outputs) == 1 else f"{node.name}:{index}", "tensor")
-            for attribute in node.attributes.values():
-                for number, subgraph in enumerate(_subgraphs(attribute)):
-                    inside = f"{node.name}/{attribute.name}" + (f"_{number}" if number else "")
-                    for index, value in enumerate(subgraph.inputs):
-                        value.name = names.fresh(f"{inside}/input_{index}", "tensor")
-                    self._rename(subgraph, inside, names)
+            for attribute, subgraph in subgraphs(node):
+                subgraph.name = f"{node.name}/{attribute}"
+                for index, value in enumerate(subgraph.inputs):
+                    value.name = names.fresh(f"{subgraph.name}/input_{index}", "tensor")
+                self._rename(subgraph, subgraph.name, names)
 
     def _sites(self, graph: ir.Graph, around: str) -> dict[ir.Node, str]:
         """The call site of each node; where a node's own name does not tell, that of a reader, or of what it reads."""
@@ -94,12 +95,6 @@ def _rename_initializers(graph: ir.Graph, kept: Collection[str], names: _Names) 
     for value in list(graph.initializers.values()):
         if value.name not in kept and not value.is_graph_output():
             value.name = names.fresh(readers.get(id(value), "unread"), "tensor")
-
-
-def _subgraphs(attribute: ir.Attr) -> list[ir.Graph]:
-    if attribute.type == ir.AttributeType.GRAPH:
-        return [attribute.as_graph()]
-    return list(attribute.as_graphs()) if attribute.type == ir.AttributeType.GRAPHS else []
 
 
 def _first(names: Iterable[str]) -> str:

@@ -41,13 +41,9 @@ def native_recurrences(on_loop: Callable[[str, str], None]) -> Iterator[None]:
     def never(self: Any, *arguments: Any) -> bool:
         return False
 
-    def nothing(self: Any, *arguments: Any) -> None:
-        """No dropout masks: nobody reads them at inference, and drawing them moves a seed."""
-
     with contextlib.ExitStack() as stack:
         for layer in (layers.RNN, layers.LSTM, layers.GRU):
             stack.enter_context(mock.patch.object(layer, "inner_loop", inner_loop))
-        stack.enter_context(mock.patch.object(layers.RNN, "_maybe_config_dropout_masks", nothing))
         # Where there is a GPU, Keras would run both directions as one cuDNN operation (Bidirectional.call).
         for attempt in ("_can_attempt_fused_lstm", "_can_attempt_fused_gru"):
             if hasattr(layers.Bidirectional, attempt):
