@@ -154,12 +154,16 @@ def _named_weights(flat: keras.Model, graph: CallGraph) -> Mapping[int, NamedWei
 
 def _forget_inner_shapes(model: ir.Model) -> None:
     """Drop inferred shapes inside the graph: they name axes `unk__66`, and any runtime infers them again."""
-    ends = {id(tensor) for tensor in model.graph.outputs}
-    for node in model.graph:
+    ends = {id(tensor) for graph in (model.graph, *model.graph.subgraphs()) for tensor in graph.outputs}
+    for node in model.graph.all_nodes():
         for tensor in node.outputs:
             if id(tensor) not in ends:
                 tensor.shape = None
                 tensor.type = None
+    for subgraph in model.graph.subgraphs():  # onnxruntime needs the ranks of what goes in and out of a body
+        for tensor in (*subgraph.inputs, *subgraph.outputs):
+            if tensor.shape is not None:
+                tensor.shape = ir.Shape([size if isinstance(size, int) else None for size in tensor.shape])
 
 
 def _sign(model: ir.Model, name: str) -> None:

@@ -244,6 +244,7 @@ class _Reader:
             return ref
         spec = self.specs[ref]
         cast = keras.ops.cast(keras.KerasTensor(spec.shape, dtype=spec.dtype), symbol.dtype)._keras_history.operation
+        cast.name = "cast"  # Keras counts up over the life of the process
         entry = _Place(place.prefix, (*place.turn, -1), place.within)
         return self._append(cast, (ref,), {}, cast._inbound_nodes[0], entry)[0]
 

@@ -52,10 +52,14 @@ class SiteNamesPass(ir.passes.InPlacePass):
     def _sites(self, graph: ir.Graph, around: str) -> dict[ir.Node, str]:
         """The call site of each node; where a node's own name does not tell, that of a reader, or of what it reads."""
         nodes = list(graph)
+        turns = {node: turn for turn, node in enumerate(nodes)}
         sites = {node: around or self._told(node) for node in nodes}
         for node in reversed(nodes):
             if not sites[node]:
-                sites[node] = _first(sites.get(use.node, "") for value in node.outputs for use in value.uses())
+                readers = {use.node for value in node.outputs for use in value.uses()}
+                sites[node] = _first(
+                    sites.get(each, "") for each in sorted(readers, key=lambda each: turns.get(each, -1))
+                )
         for node in nodes:
             if not sites[node]:
                 producers = [value.producer() for value in node.inputs if value is not None]
