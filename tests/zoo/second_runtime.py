@@ -12,6 +12,9 @@ from pipeline.verify.parity import ArtifactRefused, judge
 from tests.zoo.points import has_recurrent_layers_or_masks
 from tests.zoo.subject import DOES_NOT_APPLY, Cell, Subject, cell
 
+# Its recurrent operators have tanh, sigmoid, relu and hard sigmoid.
+_UNKNOWN = "Unknown activation function"
+
 
 def runs_in_openvino(subject: Subject) -> Cell:
     """Recurrent and masked models agree with the frozen truth in OpenVINO too."""
@@ -21,19 +24,26 @@ def runs_in_openvino(subject: Subject) -> Cell:
         return Cell(False, "openvino is not installed")
     import openvino
 
+    core = openvino.Core()
     try:
-        # Its own default may be bfloat16, where the processor has it.
-        compiled = openvino.Core().compile_model(str(subject.path), "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
+        network = core.read_model(str(subject.path))
     except RuntimeError as error:
         return Cell(False, one_line(error))
 
     def run(feed: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
         try:
+            # With free axes it runs every step of a recurrent node, whatever `sequence_lens` says (2026.4: a file of
+            # one LSTM and nothing else shows it); with the sizes known it is right.
+            network.reshape({name: list(value.shape) for name, value in feed.items()})
+            # Its own default may be bfloat16, where the processor has it.
+            compiled = core.compile_model(network, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
             answers = compiled(feed)
         except RuntimeError as error:
-            raise ArtifactRefused(one_line(error)) from error
+            raise ArtifactRefused(_UNKNOWN if _UNKNOWN in str(error) else one_line(error)) from error
         return {name: np.asarray(answers[name]) for name in (spec.name for spec in subject.truth.signature.outputs)}
 
     cases = bundle.read_cases(subject.folder / bundle.SAMPLES, subject.truth)
     judgement = judge("openvino", subject.truth, cases, run)
-    return cell([f"{check.name}: {check.detail}" for check in judgement.checks if not check.passed])
+    failures = [f"{check.name}: {check.detail}" for check in judgement.checks if not check.passed]
+    # Where it has no answer there is nothing to compare.
+    return DOES_NOT_APPLY if any(_UNKNOWN in failure for failure in failures) else cell(failures)

@@ -66,14 +66,14 @@ def operands(spec: RecurrentSpec, inputs: Sequence[str]) -> Operands:
 def lower(emit: Emitter, spec: RecurrentSpec, given: Operands, *, wants_sequence: bool) -> Results:
     """Emit the nodes of a recurrent layer."""
     where = masks.steps(emit, given.mask) if given.mask is not None else None
-    sequences = masks.compacted(emit, given.sequences, where) if where else given.sequences
+    sequences = masks.compacted(emit, given.sequences, where, reverse=spec.reverse) if where else given.sequences
     lengths = masks.run_lengths(emit, where) if where else ""
     (current,) = emit.node("Transpose", [sequences], perm=[1, 0, 2])
     states: list[str] = []
     initial = list(given.states)
     for cell, weights in zip(spec.cells, given.weights, strict=True):
         started = [initial.pop(0) for _ in range(STATES[cell.kind])]
-        run = _run(emit, cell, [current, lengths], weights, started, reverse=spec.reverse)
+        run = _run(emit, cell, [current, lengths], weights, started, reverse=spec.reverse and where is None)
         current = run.outputs
         states += run.states
     output_state = states[-STATES[spec.cells[-1].kind]]

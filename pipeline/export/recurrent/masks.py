@@ -43,12 +43,20 @@ def steps(emit: Emitter, mask: str) -> Steps:
     return Steps(mask, counted, ones, lengths, any_valid)
 
 
-def compacted(emit: Emitter, sequences: str, where: Steps) -> str:
-    """`sequences`, `(batch, steps, features)`, with the steps that count moved to the front of each row in order."""
+def compacted(emit: Emitter, sequences: str, where: Steps, *, reverse: bool) -> str:
+    """`sequences`, `(batch, steps, features)`, with the steps that count in front in the order in which to take them.
+
+    In reverse too, so that the node runs forward and no output depends on what comes behind the steps that count:
+    OpenVINO (2026.4) runs those too where the number of steps is free.
+    """
     # A step that counts goes to the place of its number. One that does not goes to the last place (-1), which is
     # then free: if one does not count, there are fewer places taken than steps.
-    (number,) = emit.node("Mul", [where.counted, where.ones])
-    (place,) = emit.node("Sub", [number, _number(emit, 1)])
+    if reverse:
+        (number,) = emit.node("Sub", [where.lengths, where.counted])
+        (place,) = emit.node("Where", [where.valid, number, _number(emit, -1)])
+    else:
+        (number,) = emit.node("Mul", [where.counted, where.ones])
+        (place,) = emit.node("Sub", [number, _number(emit, 1)])
     (shape,) = emit.node("Shape", [where.ones])
     one = _tensor(emit, 1)
     (each,) = emit.node("ConstantOfShape", [shape], value=one)
@@ -67,16 +75,13 @@ def run_lengths(emit: Emitter, where: Steps) -> str:
 
 def expanded(emit: Emitter, outputs: str, where: Steps, *, reverse: bool, zero_masked: bool) -> str:
     """Outputs over compacted steps, `(batch, steps, units)`, back at the steps of the original sequence."""
-    if reverse:  # the last step that was taken before this one is the next that counts
+    taken = where.counted
+    if reverse:  # how many were taken when this step's turn came: those from here on
         (behind,) = emit.node("Sub", [where.counted, where.ones])
-        (last,) = emit.node("Sub", [where.lengths, _number(emit, 1)])
-        (first_taken,) = emit.node("Max", [last, _number(emit, 0)])
-        (place,) = emit.node("Min", [behind, first_taken])
-        has_output = where.valid if zero_masked else emit.node("Less", [behind, where.lengths])[0]
-    else:
-        (before,) = emit.node("Sub", [where.counted, _number(emit, 1)])
-        (place,) = emit.node("Max", [before, _number(emit, 0)])
-        has_output = where.valid if zero_masked else emit.node("Greater", [where.counted, _number(emit, 0)])[0]
+        (taken,) = emit.node("Sub", [where.lengths, behind])
+    (last,) = emit.node("Sub", [taken, _number(emit, 1)])
+    (place,) = emit.node("Max", [last, _number(emit, 0)])
+    has_output = where.valid if zero_masked else emit.node("Greater", [taken, _number(emit, 0)])[0]
     (condition,) = emit.node("Unsqueeze", [has_output, _numbers(emit, 2)])
     return emit.node("Where", [condition, _taken(emit, outputs, place), _zero(emit)])[0]
 
