@@ -70,3 +70,12 @@ def test_tensorflow_saves_a_keras_model_that_servers_can_not_restore(tmp_path) -
         feed = {value.name: np.zeros((1, 5), "float32") for value in signature.inputs.values()}
         with pytest.raises(tf.errors.FailedPreconditionError, match="Could not find variable"):
             session.run(output, feed)
+
+
+def test_keras_takes_the_steps_of_time_distributed_from_the_batch() -> None:
+    """`graph/time_distributed.py`; with the number of steps known it takes them from the time axis."""
+    x = keras.Input((None, 3), name="x")
+    model = keras.Model(x, layers.TimeDistributed(layers.Dense(2))(x))
+    traced = tf.function(lambda x: model(x, training=False), input_signature=[tf.TensorSpec((None, None, 3))])
+    assert traced(np.ones((2, 5, 3), "float32")).shape == (2, 2, 2)
+    assert model(np.ones((2, 5, 3), "float32")).shape == (2, 5, 2)
