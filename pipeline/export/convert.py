@@ -20,6 +20,7 @@ from tf2onnx.optimizer.const_fold_optimizer import ConstFoldOptimizer
 from pipeline.errors import BadInput, one_line
 from pipeline.export.inlining import allow_inlining, forget_argument_shapes
 from pipeline.export.operations import handlers
+from pipeline.export.passes.site_names import with_call_sites
 from pipeline.export.trace import Trace, placeholder_node
 
 # What would store a new weight, or parts of one in several places.
@@ -62,9 +63,12 @@ def convert(trace: Trace, values: Mapping[str, np.ndarray], opset: int) -> Any:
                 optimizers=_optimizers(),
             )
         except Exception as error:
-            raise ConversionFailed(f"tf2onnx can't convert the model: {one_line(error)}") from error
+            raise ConversionFailed(
+                f"tf2onnx can't convert the model: {with_call_sites(one_line(error), trace.sites)}"
+            ) from error
     if errors:
-        raise ConversionFailed(f"tf2onnx can't convert the model: {'; '.join(dict.fromkeys(errors))}")
+        told = "; ".join(dict.fromkeys(errors))
+        raise ConversionFailed(f"tf2onnx can't convert the model: {with_call_sites(told, trace.sites)}")
     return proto
 
 

@@ -12,6 +12,12 @@ from pipeline.export.passes.subgraphs import subgraphs
 # The name scope that tracing puts around what a call site runs; its number follows.
 SCOPE = "shared-layers.site."
 _SITE = re.compile(re.escape(SCOPE) + r"(\d+)(?:/|$)")
+_NODE = re.compile(r"(?:[^\s'\[(]*/)?" + re.escape(SCOPE) + r"(\d+)(?:/[^\s'\])(:;,]*)?")
+
+
+def with_call_sites(text: str, labels: Sequence[str]) -> str:
+    """A message with the call site in place of the name of a node that it ran, its scope's number known here only."""
+    return _NODE.sub(lambda found: f"call site '{labels[int(found[1])]}'", text)
 
 
 class SiteNamesPass(ir.passes.InPlacePass):
