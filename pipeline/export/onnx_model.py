@@ -18,14 +18,17 @@ from pipeline.export.large_weights import make_initializers
 from pipeline.export.naming import name_tensors
 from pipeline.export.passes.canonical_order import CanonicalOrderPass
 from pipeline.export.passes.composed_transposes import ComposedTransposesPass
+from pipeline.export.passes.convolution_biases import ConvolutionBiasesPass
 from pipeline.export.passes.folded_layouts import FoldedLayoutsPass
 from pipeline.export.passes.gemm import GemmPass
 from pipeline.export.passes.identity_elimination import IdentityPass
+from pipeline.export.passes.known_shapes import KnownShapesPass
 from pipeline.export.passes.merged_constants import MergedConstantsPass
 from pipeline.export.passes.merged_reshapes import MergedReshapesPass
 from pipeline.export.passes.reduced_transposes import ReducedTransposesPass
 from pipeline.export.passes.reversals import DoubleReversalPass
 from pipeline.export.passes.site_names import SiteNamesPass
+from pipeline.export.passes.stacked_products import StackedProductsPass
 from pipeline.export.passes.wrapped_indices import WrappedIndicesPass
 from pipeline.export.stand_ins import stand_ins
 from pipeline.export.trace import Trace, trace
@@ -44,12 +47,15 @@ _GATHER = PassSequence(
     passes.LiftConstantsToInitializersPass(lift_all_constants=True, size_limit=0),
     passes.LiftSubgraphInitializersToMainGraphPass(),
     FoldedLayoutsPass(),
+    ConvolutionBiasesPass(),
 )
 _LEAN = (
     WrappedIndicesPass(),
     DoubleReversalPass(),
     ReducedTransposesPass(),
     ComposedTransposesPass(),
+    StackedProductsPass(),
+    KnownShapesPass(),
     MergedReshapesPass(),
     GemmPass(),
     passes.RemoveUnusedNodesPass(),
@@ -110,7 +116,9 @@ def _cleaned(model: ir.Model, weights: Collection[str]) -> None:
         CanonicalOrderPass(),
         MergedConstantsPass(weights),
         passes.CommonSubexpressionEliminationPass(),
+        passes.ShapeInferencePass(check_type=False, strict_mode=False),
         PassManager(_LEAN, steps=_MOST_ROUNDS, early_stop=True),
+        MergedConstantsPass(weights),
         IdentityPass(),
         passes.OutputFixPass(),
         CanonicalOrderPass(),

@@ -9,15 +9,19 @@ import onnx
 import onnx_ir as ir
 import onnxruntime
 import pytest
+from onnx_ir.passes import PassManager
 from onnx_ir.passes.common import LiftConstantsToInitializersPass, RemoveUnusedNodesPass
 
 from pipeline.export.passes.composed_transposes import ComposedTransposesPass
+from pipeline.export.passes.convolution_biases import ConvolutionBiasesPass
 from pipeline.export.passes.folded_layouts import FoldedLayoutsPass
 from pipeline.export.passes.gemm import GemmPass
+from pipeline.export.passes.known_shapes import KnownShapesPass
 from pipeline.export.passes.merged_constants import MergedConstantsPass
 from pipeline.export.passes.merged_reshapes import MergedReshapesPass
 from pipeline.export.passes.reduced_transposes import ReducedTransposesPass
 from pipeline.export.passes.reversals import DoubleReversalPass
+from pipeline.export.passes.stacked_products import StackedProductsPass
 from pipeline.export.passes.wrapped_indices import WrappedIndicesPass
 
 MATRIX = "float[3,2] w = {1,2,3,4,5,6}"
@@ -73,6 +77,107 @@ CASES = {
         "int64[1] a = {1}",
         "t = Transpose<perm=[0,2,3,1]>(x) y = ReduceMean<keepdims=0>(t, a)",
         {"Transpose": 1, "ReduceMean": 1},
+    ),
+    "a_mean_before_a_transpose_that_another_undoes": (
+        PassManager([ReducedTransposesPass(), ComposedTransposesPass()], steps=3),
+        "float[N,2,3,4] x",
+        "int64[1] a = {1}, float[1] b = {1}",
+        "t = Transpose<perm=[0,2,3,1]>(x) m = ReduceMean<keepdims=0>(t, a) "
+        "u = Transpose<perm=[0,2,1]>(m) y = Add(u, b)",
+        {"ReduceMean": 1, "Add": 1},
+    ),
+    "an_axis_put_in_behind_a_transpose": (
+        PassManager([ReducedTransposesPass(), ComposedTransposesPass()], steps=3),
+        "float[N,2,3] x",
+        "int64[2] a = {1,-1}, float[1] b = {1}",
+        "t = Transpose<perm=[2,0,1]>(x) u = Unsqueeze(t, a) v = Transpose<perm=[4,3,2,1,0]>(u) y = Add(v, b)",
+        {"Unsqueeze": 1, "Transpose": 1, "Add": 1},
+    ),
+    "a_transpose_that_two_read": (
+        ReducedTransposesPass(),
+        "float[N,2,3] x",
+        "int64[1] a = {1}, float[1] b = {1}",
+        "t = Transpose<perm=[2,0,1]>(x) m = ReduceMean<keepdims=0>(t, a) s = ReduceMax<keepdims=0>(t, a) y = Add(m, s)",
+        {"Transpose": 1, "ReduceMean": 1, "ReduceMax": 1, "Add": 1},
+    ),
+    "a_shape_with_one_size_that_is_computed": (
+        KnownShapesPass(),
+        "float[N,2,3] x",
+        "int64[1] z = {0}, int64[1] o = {1}, int64[1] n = {6}",
+        "s = Shape(x) c = Cast<to=6>(s) f = Slice(c, z, o, z) k = Cast<to=7>(f) h = Concat<axis=0>(k, n) "
+        "r = Relu(x) y = Reshape(r, h)",
+        {"Relu": 1, "Reshape": 1},
+    ),
+    "a_shape_that_copies_what_stays": (
+        KnownShapesPass(),
+        "float[N,T,6] x",
+        "int64[2] i = {0,1}, int64[2] n = {2,3}",
+        "t = Transpose<perm=[1,0,2]>(x) s = Shape(x) g = Gather(s, i) h = Concat<axis=0>(g, n) "
+        "u = Transpose<perm=[1,0,2]>(t) y = Reshape(u, h)",
+        {"Transpose": 2, "Reshape": 1},
+    ),
+    "a_shape_with_two_sizes_of_another_tensor": (
+        KnownShapesPass(),
+        "float[N,T,6] x",
+        "int64[2] i = {1,0}, int64[1] n = {6}",
+        "s = Shape(x) g = Gather(s, i) h = Concat<axis=0>(g, n) y = Reshape(x, h)",
+        {"Shape": 1, "Gather": 1, "Concat": 1, "Reshape": 1},
+    ),
+    "a_stack_flattened_for_a_product": (
+        StackedProductsPass(),
+        "float[N,T,3] x",
+        f"{MATRIX}, int64[2] f = {{-1,3}}, int64[2] i = {{0,1}}, int64[1] n = {{2}}",
+        "r = Reshape(x, f) p = MatMul(r, w) s = Shape(x) g = Gather(s, i) h = Concat<axis=0>(g, n) y = Reshape(p, h)",
+        {"MatMul": 1},
+    ),
+    "a_stack_of_known_length_flattened_for_a_product": (
+        StackedProductsPass(),
+        "float[N,5,3] x",
+        f"{MATRIX}, int64[2] f = {{-1,3}}, int64[3] h = {{-1,5,2}}",
+        "r = Reshape(x, f) p = MatMul(r, w) y = Reshape(p, h)",
+        {"MatMul": 1},
+    ),
+    "rows_that_become_another_stack": (
+        StackedProductsPass(),
+        "float[N,4,3] x",
+        f"{MATRIX}, int64[2] f = {{-1,3}}, int64[3] h = {{-1,2,2}}",
+        "r = Reshape(x, f) p = MatMul(r, w) y = Reshape(p, h)",
+        {"Reshape": 2, "MatMul": 1},
+    ),
+    "rows_of_another_width": (
+        StackedProductsPass(),
+        "float[N,2,6] x",
+        f"{MATRIX}, int64[2] f = {{-1,3}}, int64[3] h = {{-1,2,2}}",
+        "r = Reshape(x, f) p = MatMul(r, w) y = Reshape(p, h)",
+        {"Reshape": 2, "MatMul": 1},
+    ),
+    "a_bias_added_to_the_channels_of_a_convolution": (
+        ConvolutionBiasesPass(),
+        "float[N,1,4,4] x",
+        "float[2,1,2,2] k = {1,2,3,4,5,6,7,8}, float[1,2,1,1] b = {7,8}, float[1] c = {2}",
+        "p = Conv(x, k) q = Add(b, p) y = Mul(q, c)",
+        {"Conv": 1, "Mul": 1},
+    ),
+    "a_bias_added_behind_an_axis_of_one": (
+        ConvolutionBiasesPass(),
+        "float[N,1,1,4] x",
+        "float[2,1,1,2] k = {1,2,3,4}, float[2,1] b = {7,8}, int64[1] a = {2}, float[1] c = {2}",
+        "p = Conv(x, k) s = Squeeze(p, a) q = Add(s, b) y = Mul(q, c)",
+        {"Conv": 1, "Squeeze": 1, "Mul": 1},
+    ),
+    "numbers_added_along_another_axis": (
+        ConvolutionBiasesPass(),
+        "float[N,1,4,3] x",
+        "float[2,1,2,2] k = {1,2,3,4,5,6,7,8}, float[2] b = {7,8}, float[1] c = {2}",
+        "p = Conv(x, k) q = Add(p, b) y = Mul(q, c)",
+        {"Conv": 1, "Add": 1, "Mul": 1},
+    ),
+    "a_bias_that_something_else_reads": (
+        ConvolutionBiasesPass(),
+        "float[N,1,4,4] x",
+        "float[2,1,2,2] k = {1,2,3,4,5,6,7,8}, float[1,2,1,1] b = {7,8}",
+        "p = Conv(x, k) q = Add(p, b) y = Mul(q, b)",
+        {"Conv": 1, "Add": 1, "Mul": 1},
     ),
     "two_transposes": (
         ComposedTransposesPass(),

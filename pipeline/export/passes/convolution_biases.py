@@ -1,0 +1,92 @@
+"""Biases of convolutions, where the convolution takes them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import onnx_ir as ir
+
+from pipeline.export.passes.constants import constant, integers, producer
+
+_CHANNELS = 1  # of what a convolution gives: (batch, channel, ...)
+
+
+class ConvolutionBiasesPass(ir.passes.InPlacePass):
+    """Makes a constant that is added to each channel of a convolution its bias, laid out as a vector.
+
+    Keras convolves one axis as two, for TensorFlow's sake, so a `Squeeze` may lie between. Only constants whose every
+    reader is such a sum: none may end up stored in two layouts.
+    """
+
+    def call(self, model: ir.Model) -> ir.passes.PassResult:
+        """Rewire in place."""
+        changed = [value for value in list(model.graph.initializers.values()) if _moved(model.graph, value)]
+        return ir.passes.PassResult(model, modified=bool(changed))
+
+
+@dataclass(frozen=True)
+class _Sum:
+    """`add` adds something to the result of `convolution`, of rank `rank`; `summand` is that result."""
+
+    add: ir.Node
+    convolution: ir.Node
+    summand: ir.Value
+    rank: int
+
+    def takes(self, array: np.ndarray) -> bool:
+        """Whether an array says one number for each channel, and nothing along other axes."""
+        axis = _CHANNELS - (self.rank - array.ndim)
+        along = 0 <= axis < array.ndim and array.shape[axis] == array.size
+        return along and array.size == _channels(self.convolution)
+
+
+def _moved(graph: ir.Graph, value: ir.Value) -> bool:
+    if value.const_value is None or value.is_graph_output() or not value.uses():
+        return False
+    array = np.asarray(value.const_value.numpy())
+    sums = [_sum(use.node, value) for use in value.uses()]
+    found = [each for each in sums if each is not None and each.takes(array)]
+    if len(found) < len(sums):
+        return False
+    name = f"{value.name}/vector"
+    vector = ir.Value(name=name, const_value=ir.tensor(array.reshape(-1), name=name))
+    graph.register_initializer(vector)
+    for each in found:
+        each.convolution.resize_inputs(3)
+        each.convolution.replace_input_with(2, vector)
+        ir.convenience.replace_all_uses_with(each.add.outputs[0], each.summand)
+        assert each.add.graph is not None
+        each.add.graph.remove(each.add, safe=True)
+    del graph.initializers[str(value.name)]
+    return True
+
+
+def _sum(add: ir.Node, value: ir.Value) -> _Sum | None:
+    """The sum of `value` and a convolution without a bias, whose result nothing else reads."""
+    if add.op_type != "Add" or add.inputs[0] is add.inputs[1] or add.outputs[0].is_graph_output():
+        return None
+    index = 1 if add.inputs[0] is value else 0
+    before, squeezed = producer(add, index), 0
+    if before is not None and before.op_type == "Squeeze" and _is_read_once(before):
+        axes = integers(before, 1, "axes")
+        if axes is None or any(axis <= _CHANNELS for axis in axes):
+            return None
+        before, squeezed = producer(before), len(axes)
+    if before is None or before.op_type not in ("Conv", "ConvTranspose") or not _is_read_once(before):
+        return None
+    kernel, summand = constant(before, 1), add.inputs[index]
+    if kernel is None or summand is None or (len(before.inputs) > 2 and before.inputs[2] is not None):
+        return None
+    return _Sum(add, before, summand, kernel.ndim - squeezed)
+
+
+def _is_read_once(node: ir.Node) -> bool:
+    return len(node.outputs[0].uses()) == 1 and not node.outputs[0].is_graph_output()
+
+
+def _channels(convolution: ir.Node) -> int | None:
+    kernel = constant(convolution, 1)
+    assert kernel is not None
+    groups = convolution.attributes["group"].as_int() if "group" in convolution.attributes else 1
+    return int(kernel.shape[0] if convolution.op_type == "Conv" else kernel.shape[1] * groups)

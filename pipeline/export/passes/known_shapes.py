@@ -1,0 +1,51 @@
+"""Shapes that are computed only to say what a `Reshape` can tell by itself, as constants."""
+
+from __future__ import annotations
+
+import numpy as np
+import onnx_ir as ir
+
+from pipeline.export.passes.constants import constant
+from pipeline.export.passes.dimensions import Sizes, size_of, sizes
+
+_COPIED, _INFERRED = 0, -1
+
+
+class KnownShapesPass(ir.passes.InPlacePass):
+    """Gives a `Reshape` a constant shape where all but one of its sizes are numbers, or those of what is reshaped.
+
+    The one that is left is told by the number of elements. What computed the shape is left for another pass.
+    """
+
+    def call(self, model: ir.Model) -> ir.passes.PassResult:
+        """Rewire in place."""
+        changed = [node for node in model.graph.all_nodes() if node.op_type == "Reshape" and _told(node, model.graph)]
+        return ir.passes.PassResult(model, modified=bool(changed))
+
+
+def _told(node: ir.Node, graph: ir.Graph) -> bool:
+    if constant(node, 1) is not None or "allowzero" in node.attributes:
+        return False
+    found = sizes(node.inputs[1])
+    shape = None if found is None else _constant_shape(node, found)
+    if shape is None:
+        return False
+    name = f"{node.name}/shape"
+    value = ir.Value(name=name, const_value=ir.tensor(np.array(shape, np.int64), name=name))
+    graph.register_initializer(value)
+    node.replace_input_with(1, value)
+    return True
+
+
+def _constant_shape(node: ir.Node, found: Sizes) -> list[int] | None:
+    """The shape as `Reshape` takes it, or None if too little is known."""
+    if any(size == _COPIED for size in found):  # a size of nothing, or one that is copied already: said by an index
+        return None
+    unknown = [index for index, size in enumerate(found) if not isinstance(size, int) or size < 0]
+    shape = [size if isinstance(size, int) else _INFERRED for size in found]
+    if len(unknown) < 2:
+        return shape
+    for index in unknown:
+        if not isinstance(found[index], int) and found[index] == size_of(node.inputs[0], index):
+            shape[index] = _COPIED
+    return shape if shape.count(_INFERRED) < 2 else None
