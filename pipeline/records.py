@@ -342,11 +342,12 @@ class AuditReport(Record):
 class Subject(Record):
     """What is timed: one variant of one model, in one runtime, doing one kind of work at one batch size.
 
+    `variant` says what is compared within a cell: `shared` and `unshared`, or who made the file that is loaded.
     `path` is the artifact or the folder it is built from; `reference` the model reference, where a runtime needs code.
     """
 
     model: str
-    variant: Variant
+    variant: str
     work: Literal["inference", "training_step"]
     runtime: Literal["keras", "saved_model", "onnxruntime"]
     device: Literal["cpu", "gpu"]

@@ -34,12 +34,18 @@ def open_subject(subject: Subject) -> Callable[[], Work]:
 
 
 def _open(subject: Subject, feed: dict[str, np.ndarray]) -> Work:
-    session = _session(artifact_of(subject), _PROVIDERS[subject.device])
-    return work_of(subject, lambda: session.run(None, feed), session.get_providers()[0])
+    loaded = session(artifact_of(subject), subject.device)
+    return work_of(subject, lambda: loaded.run(None, feed), loaded.get_providers()[0])
 
 
 @functools.cache  # its batch sizes share one session, as they do where it is served
-def _session(path: Path, provider: str) -> onnxruntime.InferenceSession:
+def session(path: Path, device: str) -> onnxruntime.InferenceSession:
+    """A file loaded as every measured one is.
+
+    Raises:
+        BadInput: if the provider for the device (`cpu`, `gpu`) is not the one that runs, or the file can't be loaded.
+    """
+    provider = _PROVIDERS[device]
     available = onnxruntime.get_available_providers()
     if provider not in available:
         raise BadInput(
@@ -49,14 +55,14 @@ def _session(path: Path, provider: str) -> onnxruntime.InferenceSession:
     if provider == _PROVIDERS["gpu"]:
         onnxruntime.preload_dlls()  # CUDA's libraries from the nvidia-* distributions, which no loader path names
     try:
-        session = onnxruntime.InferenceSession(str(path), _options(), providers=[provider])
+        loaded = onnxruntime.InferenceSession(str(path), _options(), providers=[provider])
     except _RUNTIME_ERRORS as error:
         raise BadInput(f"onnxruntime can't load {path}: {' '.join(str(error).split())}") from error
     # A provider may be listed and still fail to start (no driver): onnxruntime then falls back with only a log line.
-    used = session.get_providers()[0]
+    used = loaded.get_providers()[0]
     if used != provider:
         raise BadInput(f"{provider} could not be started, onnxruntime chose {used}: check the driver and its CUDA")
-    return session
+    return loaded
 
 
 def _options() -> onnxruntime.SessionOptions:

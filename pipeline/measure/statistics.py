@@ -13,8 +13,8 @@ from pipeline.records import CellSamples, Ratio
 CONFIDENCE = 0.95
 
 
-def ratio(shared: CellSamples, unshared: CellSamples) -> Ratio:
-    """`unshared / shared` of two variants that were timed in pairs.
+def ratio(base: CellSamples, other: CellSamples) -> Ratio:
+    """`other / base` of two variants that were timed in pairs: `unshared / shared` where those are compared.
 
     Each process gives one number, the median of its pairs' log ratios: what a process does to a variant for all its
     life (where its memory lies) is then one deviation, not one for each sample. The interval is Student's t over the
@@ -23,13 +23,13 @@ def ratio(shared: CellSamples, unshared: CellSamples) -> Ratio:
     Raises:
         ValueError: if the two were not timed in pairs: other cells, or other numbers of samples.
     """
-    _refuse_unpaired(shared, unshared)
-    pairs = zip(shared.samples_s, unshared.samples_s, strict=True)
+    _refuse_unpaired(base, other)
+    pairs = zip(base.samples_s, other.samples_s, strict=True)
     medians = [median_log_ratio(*samples) for samples in pairs]
     centre = statistics.fmean(medians)
     half_width = _half_width(medians)
     return Ratio(
-        subject=shared.subject.cell,
+        subject=base.subject.cell,
         ratio=math.exp(centre),
         low=math.exp(centre - half_width),
         high=math.exp(centre + half_width),
@@ -46,9 +46,9 @@ def ratios(cells: Iterable[CellSamples]) -> tuple[Ratio, ...]:
     return tuple(ratio(found["shared"], found["unshared"]) for found in both)
 
 
-def median_log_ratio(shared_s: Sequence[float], unshared_s: Sequence[float]) -> float:
-    """The median over pairs of `log(unshared / shared)`."""
-    return statistics.median(math.log(u / s) for s, u in zip(shared_s, unshared_s, strict=True))
+def median_log_ratio(base_s: Sequence[float], other_s: Sequence[float]) -> float:
+    """The median over pairs of `log(other / base)`."""
+    return statistics.median(math.log(other / base) for base, other in zip(base_s, other_s, strict=True))
 
 
 def _half_width(values: Sequence[float]) -> float:
@@ -58,8 +58,8 @@ def _half_width(values: Sequence[float]) -> float:
     return float(quantile * statistics.stdev(values) / math.sqrt(len(values)))
 
 
-def _refuse_unpaired(shared: CellSamples, unshared: CellSamples) -> None:
-    counts = [[len(samples) for samples in cell.samples_s] for cell in (shared, unshared)]
-    if shared.subject.cell != unshared.subject.cell or counts[0] != counts[1] or not all(counts[0]) or not counts[0]:
-        found = f"{shared.subject.key} {counts[0]} and {unshared.subject.key} {counts[1]}"
+def _refuse_unpaired(base: CellSamples, other: CellSamples) -> None:
+    counts = [[len(samples) for samples in cell.samples_s] for cell in (base, other)]
+    if base.subject.cell != other.subject.cell or counts[0] != counts[1] or not all(counts[0]) or not counts[0]:
+        found = f"{base.subject.key} {counts[0]} and {other.subject.key} {counts[1]}"
         raise ValueError(f"not timed in pairs: {found} samples in each process")

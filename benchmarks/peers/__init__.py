@@ -1,0 +1,1 @@
+"""Our ONNX files beside those of other exporters, in one runtime: `python -m benchmarks.peers` (`make peers`)."""
