@@ -161,6 +161,11 @@ lint: $(INSTALLED) ## style, types and import contracts
 zoo: $(INSTALLED) ## every model of tests/zoo at every point of an export, as a table (MODEL=name: that one)
 	@$(VENV)/bin/python -m tests.zoo.table $(MODEL)
 
+.PHONY: peers
+peers: $(INSTALLED) ## our ONNX files and the time they take to write, beside other exporters' (20 minutes, idle machine)
+	@$(VENV)/bin/python -m benchmarks.peers.export_time; timed=$$?; \
+	  $(VENV)/bin/python -m benchmarks.peers $(MODEL) && exit $$timed
+
 prove: $(EXPORTED) ## the long checks; their output is kept in docs/proof/
 	@mkdir -p docs/proof
 	@$(VENV)/bin/python -m pytest -m prove -rA --no-header --override-ini=addopts= -p no:cacheprovider 2>&1 | tee build/prove.txt

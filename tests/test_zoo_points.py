@@ -7,10 +7,13 @@ from dataclasses import replace
 
 import numpy as np
 import onnx
+import onnxruntime
 import pytest
 from onnx import numpy_helper
 
+from tests.zoo.peer import node_count
 from tests.zoo.points import agrees, call_sites, checker, names, native, weights_once
+from tests.zoo.second_runtime import reads_both_ways
 from tests.zoo.subject import Cell, Refusal, Subject, export
 from tests.zoo.table import rendered
 
@@ -129,3 +132,42 @@ def test_the_table_says_why_not_and_counts() -> None:
 def test_an_unexpected_refusal_is_a_no() -> None:
     """And its line is the note."""
     assert Refusal("plain_sequential", "it is Tuesday").cell == Cell(False, "it is Tuesday")
+
+
+def test_what_reads_weights_alone_and_what_the_runtime_folds_is_not_counted() -> None:
+    """Another exporter changes weights in advance; a normalisation elsewhere, and one by what is fed, counts."""
+    text = """<ir_version: 9, opset_import: ["" : 18]> g (float[N,2,4,4] x, float[2] s) => (float[N,2,4,4] y)
+    <float[2,2,1,1] k = {1,2,3,4}, float[2] b = {1,2}, float two = {2}> {
+      d = Mul(k, two)
+      e = Neg(d)
+      p = Conv(x, e)
+      q = BatchNormalization(p, b, b, b, b)
+      r = BatchNormalization(q, b, b, b, b)
+      t = Mul(s, b)
+      u = Relu(r)
+      y = BatchNormalization(u, t, b, b, b)
+    }"""
+    # Conv, the second and the third normalisation, the product of what is fed, Relu
+    assert node_count(onnx.parser.parse_model(text).graph) == 5
+
+
+def test_openvino_still_takes_a_forward_and_a_backward_lstm_for_one() -> None:
+    """Two nodes that read one tensor: when this fails, `reads_both_ways` can go."""
+    openvino = pytest.importorskip("openvino")
+    text = """<ir_version: 9, opset_import: ["" : 18]> g (float[4,3,2] x) => (float[4,1,3,2] y, float[4,1,3,2] z) {
+      y = LSTM<hidden_size=2>(x, w, r)
+      z = LSTM<hidden_size=2, direction="reverse">(x, w, r)
+    }"""
+    proto = onnx.parser.parse_model(text)
+    rng = np.random.default_rng(0)
+    for name in ("w", "r"):
+        proto.graph.initializer.append(numpy_helper.from_array(rng.normal(size=(1, 8, 2)).astype(np.float32), name))
+    x = rng.normal(size=(4, 3, 2)).astype(np.float32)
+    data = proto.SerializeToString()
+    expected = onnxruntime.InferenceSession(data).run(None, {"x": x})
+    core = openvino.Core()
+    answers = core.compile_model(core.read_model(data), "CPU", {"INFERENCE_PRECISION_HINT": "f32"})({"x": x})
+    assert reads_both_ways(proto.graph)
+    assert not np.allclose(answers["y"], expected[0], atol=1e-3) or not np.allclose(
+        answers["z"], expected[1], atol=1e-3
+    )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from importlib.util import find_spec
 
 import numpy as np
+import onnx
 
 from pipeline import bundle
 from pipeline.errors import one_line
@@ -45,5 +46,20 @@ def runs_in_openvino(subject: Subject) -> Cell:
     cases = bundle.read_cases(subject.folder / bundle.SAMPLES, subject.truth)
     judgement = judge("openvino", subject.truth, cases, run)
     failures = [f"{check.name}: {check.detail}" for check in judgement.checks if not check.passed]
-    # Where it has no answer there is nothing to compare.
-    return DOES_NOT_APPLY if any(_UNKNOWN in failure for failure in failures) else cell(failures)
+    # Where it has no answer, or one that it is known to get wrong, there is nothing to compare.
+    has_none = any(_UNKNOWN in failure for failure in failures)
+    return DOES_NOT_APPLY if has_none or (failures and reads_both_ways(subject.proto.graph)) else cell(failures)
+
+
+def reads_both_ways(graph: onnx.GraphProto) -> bool:
+    """Whether one tensor is read by a forward and by a backward `LSTM` node.
+
+    OpenVINO 2026.4 may get one of the two wrong, depending on what comes before: a file of these two nodes and nothing
+    else shows it (tests/test_zoo_points.py). No thread was found.
+    """
+    directions: dict[str, set[bytes]] = {}
+    for node in graph.node:
+        if node.op_type == "LSTM":
+            told = [attribute.s for attribute in node.attribute if attribute.name == "direction"]
+            directions.setdefault(node.input[0], set()).update(told or [b"forward"])
+    return any({b"forward", b"reverse"} <= found for found in directions.values())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -25,12 +26,19 @@ class Axis:
     axis: int
 
 
-Size = int | Axis
+@dataclass(frozen=True)
+class Product:
+    """The product of sizes that are not all numbers."""
+
+    factors: tuple[Size, ...]
+
+
+Size = int | Axis | Product
 Sizes = tuple[Size, ...]
 
 
 def sizes(value: ir.Value | None, steps: int = _MOST_STEPS) -> Sizes | None:
-    """The elements of a tensor of integers of rank 0 or 1; None if an element is neither a number nor an axis."""
+    """The elements of a tensor of integers of rank 0 or 1; None if one is neither a number, nor an axis or several."""
     if value is None or steps == 0:
         return None
     if value.const_value is not None and not value.is_graph_input():
@@ -48,6 +56,8 @@ def sizes(value: ir.Value | None, steps: int = _MOST_STEPS) -> Sizes | None:
         return tuple(size for part in parts for size in part or ()) if all(part is not None for part in parts) else None
     if node.op_type == "Gather":
         return _picked(sizes(node.inputs[0], steps - 1), constant(node, 1))
+    if node.op_type == "ReduceProd":
+        return _multiplied(sizes(node.inputs[0], steps - 1))
     return _sliced(node, steps) if node.op_type == "Slice" else None
 
 
@@ -80,7 +90,7 @@ def _size_before(node: ir.Node, value: ir.Value, axis: int, steps: int) -> Size 
     if node.op_type == "Reshape":
         target = sizes(node.inputs[1], steps - 1)
         found = target[axis] if target is not None and axis < len(target) else None
-        if isinstance(found, Axis) or (found is not None and found > 0):
+        if found is not None and not (isinstance(found, int) and found <= 0):
             return found
     return own
 
@@ -99,6 +109,15 @@ def _picked(found: Sizes | None, indices: np.ndarray | None) -> Sizes | None:
     if found is None or indices is None or indices.ndim > 1 or (np.abs(indices + 0.5) > len(found)).any():
         return None
     return tuple(found[int(index)] for index in indices.ravel())
+
+
+def _multiplied(found: Sizes | None) -> Sizes | None:
+    """The product of a vector's elements: TensorFlow flattens axes, one alone too, by it."""
+    if found is None:
+        return None
+    if all(isinstance(size, int) for size in found):
+        return (math.prod(size for size in found if isinstance(size, int)),)
+    return found if len(found) == 1 else (Product(found),)
 
 
 def _sliced(node: ir.Node, steps: int) -> Sizes | None:
