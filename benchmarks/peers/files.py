@@ -27,7 +27,10 @@ def what_is_wrong(path: Path, truth: Truth, folder: Path) -> str:
     outputs = [spec.name for spec in truth.signature.outputs]
 
     def run(feed: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
-        return dict(zip(outputs, session.run(None, fed(session, feed)), strict=True))
+        own = [value.name for value in session.get_outputs()]
+        # tf2onnx orders the outputs of a SavedModel by name.
+        names = own if set(own) == set(outputs) else outputs
+        return dict(zip(names, session.run(None, fed(session, feed)), strict=True))
 
     try:
         session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])

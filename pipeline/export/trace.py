@@ -12,6 +12,7 @@ import tensorflow as tf
 from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
 
 from pipeline.errors import BadInput
+from pipeline.export.activations import known_activations
 from pipeline.export.large_weights import large_weights, read_from
 from pipeline.export.large_weights import specs as weight_specs
 from pipeline.export.merged_steps import merged_steps
@@ -79,6 +80,7 @@ def trace(flat: FlatModel, signature: Signature, opset: int) -> Trace:
         native_recurrences(lambda layer, why: loops.__setitem__(scopes.place(layer), why)),
         merged_steps(),
         native_normalisation(opset),
+        known_activations(),
         around_calls(scopes.enter),
     ):
         concrete = tf.function(positional, autograph=False).get_concrete_function(*specs, *weight_specs(large))

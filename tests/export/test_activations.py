@@ -1,0 +1,45 @@
+"""GELU in the form that onnxruntime puts its own operator in place of."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import keras
+import numpy as np
+import onnx
+import onnx_ir as ir
+import onnxruntime
+import pytest
+from keras import layers, ops
+
+from tests.export.recurrent.agreement import Exported
+
+
+def optimised(exported: Exported, folder: Path) -> list[str]:
+    """The operators that are left when onnxruntime has loaded a file."""
+    ir.save(exported.model, folder / "model.onnx")
+    options = onnxruntime.SessionOptions()
+    options.optimized_model_filepath = str(folder / "optimised.onnx")
+    options.log_severity_level = 3
+    onnxruntime.InferenceSession(str(folder / "model.onnx"), options, providers=["CPUExecutionProvider"])
+    return [node.op_type for node in onnx.load(folder / "optimised.onnx").graph.node]
+
+
+@pytest.mark.parametrize("approximate", [False, True])
+def test_gelu_agrees_and_the_exact_one_becomes_one_operator(approximate: bool, tmp_path: Path) -> None:
+    """Of a layer called twice; the one by tanh is fused for GPUs alone."""
+    a, b = keras.Input((5,), name="a"), keras.Input((5,), name="b")
+    dense = layers.Dense(4)
+    model = keras.Model([a, b], [ops.gelu(dense(each), approximate=approximate) for each in (a, b)])
+    exported = Exported(model)
+    rng = np.random.default_rng(5)
+    assert exported.error({name: rng.normal(0, 3, (3, 5)).astype("float32") for name in "ab"}) < 1e-6
+    left = optimised(exported, tmp_path)
+    assert left.count("Gelu") == (0 if approximate else 2)
+
+
+def test_gelu_of_half_precision_is_traced_as_it_is() -> None:
+    """Markers are of single precision."""
+    x = keras.Input((5,), name="x", dtype="float16")
+    exported = Exported(keras.Model(x, layers.Activation("gelu", dtype="float16")(x)))
+    assert exported.operators()["Erf"] == 1
