@@ -27,6 +27,8 @@ from pipeline.export.trace import Trace, placeholder_node
 _NEVER_FOLDED = frozenset({"Add", "Cast", "Concat", "Mul", "Split", "Sub"})
 # A loop that is left is one that ONNX's operators can't express, or a cell of the user's own.
 _LSTM_REWRITERS = ("rewriter_lstm_tf2", "rewrite_gru_tf2")
+# It gives a convolution that has a bias another one behind it, and the bias's call site the convolution: passes do it.
+_BIAS_REWRITER = "rewrite_biasadd_with_conv2d"
 _FUSION_INTO_WEIGHTS = ("Conv", "BatchNormalization")
 
 
@@ -49,7 +51,8 @@ def convert(trace: Trace, values: Mapping[str, np.ndarray], opset: int) -> Any:
             be loaded.
     """
     graph_def = _optimised(trace)
-    rewriters: dict[str, Any] = {"rewrite_constant_fold": _placing(values), **dict.fromkeys(_LSTM_REWRITERS, _leave)}
+    left_out = (*_LSTM_REWRITERS, _BIAS_REWRITER)
+    rewriters: dict[str, Any] = {"rewrite_constant_fold": _placing(values), **dict.fromkeys(left_out, _leave)}
     with _listening() as errors, mock.patch.multiple(tfonnx, **rewriters), _branch_shapes():
         try:
             proto, _ = _convert_common(

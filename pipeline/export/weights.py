@@ -99,42 +99,74 @@ def _without_duplicates(graph: ir.Graph, holdings: list[_Holding]) -> list[_Hold
 
 
 def _kept_once(graph: ir.Graph, holdings: list[_Holding], weights: Sequence[NamedWeight]) -> list[_Holding]:
-    """Drop initializers that hold, transposed, a weight that another initializer holds whole."""
+    """Drop initializers that hold, laid out otherwise, a weight that another initializer holds whole."""
     dropped: set[int] = set()
     for index, weight in enumerate(weights):
         whole = [holding for holding in holdings if holding.is_whole(index, weight.value.size)]
         whole.sort(key=lambda holding: len(holding.blocks[index]))  # the weight as Keras has it first
         for other in whole[1:]:
-            permutation = _permutation(whole[0], other, index)
-            if permutation is None:
+            kept, wanted = (_Order.of(each.array.shape, each.blocks[index]) for each in (whole[0], other))
+            if kept is None or wanted is None:
                 raise StoredTwice(f"weight '{weight.name}' would be stored in two layouts")
-            _read_transposed(graph, whole[0].tensor, other.tensor, permutation)
+            _read_laid_out(graph, whole[0].tensor, other.tensor, kept.steps_to(wanted))
             dropped.add(id(other))
     return [holding for holding in holdings if id(holding) not in dropped]
 
 
-def _permutation(kept: _Holding, other: _Holding, index: int) -> tuple[int, ...] | None:
-    """The permutation of axes that makes `other` of `kept`, or None if there is more to it."""
-    kept_strides, other_strides = _strides(kept, index), _strides(other, index)
-    if kept_strides is None or other_strides is None or sorted(kept_strides) != sorted(other_strides):
-        return None
-    return tuple(kept_strides.index(axis) for axis in other_strides)
+@dataclass(frozen=True)
+class _Order:
+    """How a whole weight lies in an initializer of `shape`: `axes`, taken in this order, run through it as it is."""
+
+    shape: tuple[int, ...]
+    axes: tuple[int, ...]
+
+    @staticmethod
+    def of(shape: tuple[int, ...], blocks: tuple[Block, ...]) -> _Order | None:
+        """The order of a layout that is one even walk over the whole initializer; None if there is more to it."""
+        if not blocks:
+            return _Order(shape, tuple(range(len(shape))))
+        if len(blocks) > 1 or blocks[0].shape != shape:
+            return None
+        strides = blocks[0].strides
+        axes = tuple(sorted(range(len(shape)), key=lambda axis: (-strides[axis] if shape[axis] > 1 else 0, axis)))
+        behind = 1
+        for axis in reversed(axes):
+            if shape[axis] > 1 and strides[axis] != behind:
+                return None
+            behind *= shape[axis]
+        return _Order(shape, axes)
+
+    def steps_to(self, other: _Order) -> list[tuple[str, list[int]]]:
+        """The operators, each with its permutation or shape, that make the other layout of this one."""
+        back = [other.axes.index(axis) for axis in range(len(other.shape))]
+        in_order = [self.shape[axis] for axis in self.axes]
+        wanted = [other.shape[axis] for axis in other.axes]
+        if in_order == wanted:  # one transpose does it
+            return _but_idle([("Transpose", [self.axes[place] for place in back])])
+        return _but_idle([("Transpose", list(self.axes)), ("Reshape", wanted), ("Transpose", back)])
 
 
-def _strides(holding: _Holding, index: int) -> list[tuple[int, int]] | None:
-    """(stride, size) of each axis where one even box is all there is."""
-    shape = holding.array.shape
-    blocks = holding.blocks[index]
-    if not blocks:
-        return [(int(np.prod(shape[axis + 1 :])), size) for axis, size in enumerate(shape)]
-    return list(zip(blocks[0].strides, shape, strict=True)) if len(blocks) == 1 else None
+def _but_idle(steps: list[tuple[str, list[int]]]) -> list[tuple[str, list[int]]]:
+    return [(operator, told) for operator, told in steps if operator != "Transpose" or told != sorted(told)]
 
 
-def _read_transposed(graph: ir.Graph, kept: ir.Value, other: ir.Value, permutation: tuple[int, ...]) -> None:
-    node = ir.node("Transpose", [kept], attributes={"perm": list(permutation)})
-    first = next(iter(graph))
-    first.prepend(node)
-    ir.convenience.replace_all_uses_with(other, node.outputs[0])
+def _read_laid_out(graph: ir.Graph, kept: ir.Value, other: ir.Value, steps: list[tuple[str, list[int]]]) -> None:
+    """Let the readers of `other` read what the steps make of `kept`."""
+    nodes: list[ir.Node] = []
+    value = kept
+    for number, (operator, told) in enumerate(steps):
+        if operator == "Transpose":
+            node = ir.node(operator, [value], attributes={"perm": told})
+        else:
+            name = f"{other.name}/shape_{number}"
+            shape = ir.Value(name=name, const_value=ir.tensor(np.array(told, np.int64), name=name))
+            graph.register_initializer(shape)
+            node = ir.node(operator, [value, shape])
+        nodes.append(node)
+        value = node.outputs[0]
+    if nodes:
+        next(iter(graph)).prepend(nodes)
+    ir.convenience.replace_all_uses_with(other, value)
     assert other.name is not None
     del graph.initializers[other.name]
 

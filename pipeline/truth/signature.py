@@ -101,7 +101,9 @@ def output_shapes(model: keras.Model, inputs: tuple[InputSpec, ...], names: tupl
 
 def _axis(index: int, seen: list[tuple[Any, ...]], sizes_of: dict[tuple[Any, ...], str], own: str) -> int | str:
     """The size of an axis that is the same in both trials, else the name of the input axis that it follows."""
-    if not seen:  # no trial could be made: the first axis of a Keras output is the batch
+    # No trial could be made, or a layer's own shape inference says None whatever it is given: the first axis of a Keras
+    # output is the batch, which the frozen answers then have to bear out.
+    if not seen or seen[index] == (None,) * len(seen[index]):
         return BATCH if index == 0 else own
     sizes = set(seen[index])
     is_static = len(sizes) == 1 and None not in sizes

@@ -8,6 +8,7 @@ import numpy as np
 import onnx_ir as ir
 
 from pipeline.export.passes.constants import constant, integers, producer
+from pipeline.export.passes.site_names import site_number
 
 _CHANNELS = 1  # of what a convolution gives: (batch, channel, ...)
 
@@ -37,7 +38,7 @@ class _Sum:
     def takes(self, array: np.ndarray) -> bool:
         """Whether an array says one number for each channel, and nothing along other axes."""
         axis = _CHANNELS - (self.rank - array.ndim)
-        along = 0 <= axis < array.ndim and array.shape[axis] == array.size
+        along = array.ndim <= self.rank and 0 <= axis < array.ndim and array.shape[axis] == array.size
         return along and array.size == _channels(self.convolution)
 
 
@@ -74,6 +75,8 @@ def _sum(add: ir.Node, value: ir.Value) -> _Sum | None:
             return None
         before, squeezed = producer(before), len(axes)
     if before is None or before.op_type not in ("Conv", "ConvTranspose") or not _is_read_once(before):
+        return None
+    if site_number(before) != site_number(add):  # two call sites, each to be found by its name
         return None
     kernel, summand = constant(before, 1), add.inputs[index]
     if kernel is None or summand is None or (len(before.inputs) > 2 and before.inputs[2] is not None):

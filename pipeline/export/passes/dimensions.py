@@ -65,7 +65,9 @@ def size_of(value: ir.Value | None, axis: int, steps: int = _MOST_STEPS) -> Size
     """The size of an axis, counted from 0, said of the first tensor that is known to have it."""
     if value is None:
         return None
-    if value.shape is not None and axis < len(value.shape):
+    if value.shape is not None:
+        if axis >= len(value.shape):
+            return None
         known = value.shape[axis]
         if isinstance(known, int):
             return known
@@ -80,7 +82,7 @@ def _size_before(node: ir.Node, value: ir.Value, axis: int, steps: int) -> Size 
     own = Axis(id(value), axis)
     order = permutation(node)
     if order is not None:
-        return size_of(node.inputs[0], order[axis], steps - 1)
+        return size_of(node.inputs[0], order[axis], steps - 1) if axis < len(order) else None
     if node.op_type in _KEEPS_SHAPE:
         return size_of(node.inputs[0], axis, steps - 1)
     if node.op_type == "MatMul" and value.shape is not None and axis < len(value.shape) - 1:

@@ -50,6 +50,8 @@ def _laid_out(node: ir.Node, array: np.ndarray) -> np.ndarray | None:
     """What a node makes of an array if all it changes is the layout."""
     if node.op_type == "Transpose":
         order = permutation(node)
+        if order is not None and len(order) != array.ndim:
+            return None  # of another rank: no valid graph, which is for the checker to say
         return array.transpose(order) if order is not None else array.T
     if node.op_type == "Squeeze":
         if len(node.inputs) == 1 and "axes" not in node.attributes:

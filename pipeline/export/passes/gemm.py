@@ -5,6 +5,7 @@ from __future__ import annotations
 import onnx_ir as ir
 
 from pipeline.export.passes.constants import permutation, producer
+from pipeline.export.passes.site_names import site_number
 
 
 class GemmPass(ir.passes.InPlacePass):
@@ -28,8 +29,12 @@ class GemmPass(ir.passes.InPlacePass):
 def _with_bias(add: ir.Node) -> bool:
     for index in (0, 1):
         product, bias = producer(add, index), add.inputs[1 - index]
-        if product is None or product.op_type != "MatMul" or not _is_vector(bias) or not _multiplies_matrices(product):
+        if product is None or product.op_type != "MatMul" or not _multiplies_matrices(product):
             continue
+        if site_number(product) != site_number(add):
+            continue  # two call sites, each to be found by its name
+        if _vector_size(bias) not in {1, _columns(product)}:
+            continue  # the sum may be wider than the product, which `Gemm` can't be
         if len(product.outputs[0].uses()) > 1 or product.outputs[0].is_graph_output():
             continue
         _become(add, product, bias)
@@ -75,5 +80,16 @@ def _rank(value: ir.Value) -> int | None:
     return None if value.shape is None else len(value.shape)
 
 
-def _is_vector(value: ir.Value | None) -> bool:
-    return value is not None and value.const_value is not None and len(value.const_value.shape) == 1
+def _columns(product: ir.Node) -> int:
+    """How many columns the second factor has; -1 if that is not known."""
+    kernel, turned = product.inputs[1], producer(product, 1)
+    order = permutation(turned)
+    source, axis = (kernel, 1) if order is None or turned is None else (turned.inputs[0], order[1])
+    size = None if source is None or source.shape is None else source.shape[axis]
+    return size if isinstance(size, int) else -1
+
+
+def _vector_size(value: ir.Value | None) -> int:
+    """The number of elements of a constant of rank 1; 0 for anything else."""
+    constant = value.const_value if value is not None else None
+    return constant.size if constant is not None and len(constant.shape) == 1 else 0

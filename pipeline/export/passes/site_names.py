@@ -20,6 +20,12 @@ def with_call_sites(text: str, labels: Sequence[str]) -> str:
     return _NODE.sub(lambda found: f"call site '{labels[int(found[1])]}'", text)
 
 
+def site_number(node: ir.Node) -> int | None:
+    """The number of the call site that ran a node, as long as nodes bear the names of the trace."""
+    numbers = _SITE.findall(node.name or "")  # the innermost: a submodel may be one call site with others inside
+    return int(numbers[-1]) if numbers else None
+
+
 class SiteNamesPass(ir.passes.InPlacePass):
     """Names every node `<call site>/<operator>` (`_1` at a second of a name), and tensors after their nodes.
 
@@ -73,8 +79,8 @@ class SiteNamesPass(ir.passes.InPlacePass):
         return sites
 
     def _told(self, node: ir.Node) -> str:
-        numbers = _SITE.findall(node.name or "")  # the innermost: a submodel may be one call site with others inside
-        return self._labels[int(numbers[-1])] if numbers else ""
+        number = site_number(node)
+        return self._labels[number] if number is not None else ""
 
 
 class _Names:
