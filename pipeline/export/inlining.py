@@ -28,8 +28,19 @@ def _unmark(marked: Any) -> None:
 
 
 def forget_argument_shapes(graph_def: Any) -> Any:
-    """The GraphDef with no shapes at the functions' arguments: unknown ones there hide those that the caller knows."""
+    """The GraphDef with no shapes at the functions' arguments: unknown ones there hide those that the caller knows.
+
+    Those of a loop's condition and body stay: what goes round may change its shape, and only they say so.
+    """
+    looping = _loop_functions(graph_def)
     for function in graph_def.library.function:
-        for argument in function.arg_attr.values():
-            argument.attr.pop("_output_shapes", None)
+        if function.signature.name not in looping:
+            for argument in function.arg_attr.values():
+                argument.attr.pop("_output_shapes", None)
     return graph_def
+
+
+def _loop_functions(graph_def: Any) -> set[str]:
+    nodes = [*graph_def.node, *(node for function in graph_def.library.function for node in function.node_def)]
+    loops = [node for node in nodes if node.op in ("While", "StatelessWhile")]
+    return {node.attr[part].func.name for node in loops for part in ("cond", "body")}

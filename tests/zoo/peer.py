@@ -23,31 +23,38 @@ def lean(name: str, folder: Path) -> Cell:
         return DOES_NOT_APPLY
     if what_is_wrong(path, bundle.read_truth(folder), folder):
         return DOES_NOT_APPLY
-    ours, theirs = (node_count(onnx.load(file).graph) for file in (folder / MODEL, path))
+    ours, theirs = needed_node_count(onnx.load(folder / MODEL).graph), node_count(onnx.load(path).graph)
     return YES if ours <= theirs else Cell(False, f"{ours} nodes, model.export has {theirs}")
 
 
 def node_count(graph: onnx.GraphProto) -> int:
-    """Nodes, those of subgraphs too; a recurrent node or a loop counts as one, a constant as none.
-
-    Nor does what another exporter computes in advance by changing weights, which with us stay themselves: arithmetic
-    on weights alone, a convolution's normalisation by stored statistics. onnxruntime does both when it loads a file.
-    """
-    known = {tensor.name for tensor in graph.initializer}
-    convolved: set[str] = set()
+    """Nodes, those of subgraphs too; a recurrent node or a loop counts as one, a constant as none."""
     count = 0
     for node in graph.node:
-        is_known = node.op_type == "Constant" or (bool(node.input) and _reads_only(node, known))
-        known.update(node.output if is_known else ())
-        convolved.update(node.output if node.op_type in ("Conv", "ConvTranspose") else ())
-        is_folded = node.op_type == "BatchNormalization" and node.input[0] in convolved
-        count += not (is_known or is_folded)
+        count += node.op_type != "Constant"
         if node.op_type in RECURRENT_NODES | LOOPS:
             continue
         for attribute in node.attribute:
             bodies = (*attribute.graphs, *([attribute.g] if attribute.HasField("g") else []))
             count += sum(node_count(body) for body in bodies)
     return count
+
+
+def needed_node_count(graph: onnx.GraphProto) -> int:
+    """Nodes without those that another exporter spares by changing weights, which with us stay themselves.
+
+    These are arithmetic on weights alone and a convolution's normalisation by stored statistics; onnxruntime does both
+    when it loads a file.
+    """
+    known = {tensor.name for tensor in graph.initializer}
+    convolved: set[str] = set()
+    spared = 0
+    for node in graph.node:
+        is_known = node.op_type != "Constant" and bool(node.input) and _reads_only(node, known)
+        known.update(node.output if is_known or node.op_type == "Constant" else ())
+        convolved.update(node.output if node.op_type in ("Conv", "ConvTranspose") else ())
+        spared += is_known or (node.op_type == "BatchNormalization" and node.input[0] in convolved)
+    return node_count(graph) - spared
 
 
 def _reads_only(node: onnx.NodeProto, known: Collection[str]) -> bool:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import numpy as np
 import onnx_ir as ir
 
+from pipeline.graph.flatten import unused_name
+
 
 def constant(node: ir.Node, index: int) -> np.ndarray | None:
     """The value of an input that is a constant of the graph; None if it is computed, fed or left out."""
@@ -33,3 +35,11 @@ def producer(node: ir.Node, index: int = 0) -> ir.Node | None:
     """The node that computes an input."""
     value = node.inputs[index] if index < len(node.inputs) else None
     return None if value is None else value.producer()
+
+
+def add_constant(graph: ir.Graph, name: str, array: np.ndarray) -> ir.Value:
+    """A new initializer of a model's main graph, by that name or one after it that is not taken."""
+    fresh = unused_name(name, set(graph.initializers))
+    value = ir.Value(name=fresh, const_value=ir.tensor(array, name=fresh))
+    graph.register_initializer(value)
+    return value

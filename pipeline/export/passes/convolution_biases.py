@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import onnx_ir as ir
 
-from pipeline.export.passes.constants import constant, integers, producer
+from pipeline.export.passes.constants import add_constant, constant, integers, producer
 from pipeline.export.passes.site_names import site_number
 
 _CHANNELS = 1  # of what a convolution gives: (batch, channel, ...)
@@ -50,9 +50,7 @@ def _moved(graph: ir.Graph, value: ir.Value) -> bool:
     found = [each for each in sums if each is not None and each.takes(array)]
     if len(found) < len(sums):
         return False
-    name = f"{value.name}/vector"
-    vector = ir.Value(name=name, const_value=ir.tensor(array.reshape(-1), name=name))
-    graph.register_initializer(vector)
+    vector = add_constant(graph, f"{value.name}/vector", array.reshape(-1))
     for each in found:
         each.convolution.resize_inputs(3)
         each.convolution.replace_input_with(2, vector)

@@ -15,14 +15,16 @@ from pipeline.export.passes.constants import constant, integers, permutation
 _UNARY = "Abs Cast Ceil Cos Erf Exp Floor Identity Log Neg Not Reciprocal Round Sign Sin Sqrt"
 _ACTIVATIONS = "Elu Gelu HardSigmoid LeakyRelu LogSoftmax Relu Selu Sigmoid Softmax Softplus Softsign Tanh"
 _KEEPS_SHAPE = frozenset((*_UNARY.split(), *_ACTIVATIONS.split(), "BatchNormalization", "LayerNormalization"))
-_MOST_STEPS = 64  # shape arithmetic is short; whatever is longer counts as unknown
+_INTEGERS = frozenset({ir.DataType.INT32, ir.DataType.INT64})
+# Python's stack ends somewhere; whatever is longer counts as unknown, which is always right.
+_DEEPEST = 200
 
 
 @dataclass(frozen=True)
 class Axis:
-    """The size of one axis, counted from 0, of one tensor of the graph, which its `id` stands for."""
+    """The size of one axis, counted from 0, of one tensor of the graph."""
 
-    tensor: int
+    tensor: ir.Value
     axis: int
 
 
@@ -37,98 +39,166 @@ Size = int | Axis | Product
 Sizes = tuple[Size, ...]
 
 
-def sizes(value: ir.Value | None, steps: int = _MOST_STEPS) -> Sizes | None:
-    """The elements of a tensor of integers of rank 0 or 1; None if one is neither a number, nor an axis or several."""
-    if value is None or steps == 0:
-        return None
-    if value.const_value is not None and not value.is_graph_input():
-        array = np.asarray(value.const_value.numpy())
-        return tuple(int(each) for each in array.ravel()) if array.ndim < 2 and array.dtype.kind in "iu" else None
-    node = value.producer()
-    if node is None or value is not node.outputs[0]:
-        return None
-    if node.op_type == "Shape":
-        return _shape(node, steps)
-    if node.op_type in ("Cast", "Identity", "Squeeze", "Unsqueeze"):  # of rank 0 or 1: the elements stay
-        return sizes(node.inputs[0], steps - 1)
-    if node.op_type == "Concat":
-        parts = [sizes(each, steps - 1) for each in node.inputs]
-        return tuple(size for part in parts for size in part or ()) if all(part is not None for part in parts) else None
-    if node.op_type == "Gather":
-        return _picked(sizes(node.inputs[0], steps - 1), constant(node, 1))
-    if node.op_type == "ReduceProd":
-        return _multiplied(sizes(node.inputs[0], steps - 1))
-    return _sliced(node, steps) if node.op_type == "Slice" else None
+@dataclass(frozen=True)
+class _Integers:
+    """A tensor of integers of rank 0 or 1."""
+
+    rank: int
+    elements: Sizes
 
 
-def size_of(value: ir.Value | None, axis: int, steps: int = _MOST_STEPS) -> Size | None:
-    """The size of an axis, counted from 0, said of the first tensor that is known to have it."""
-    if value is None:
-        return None
-    if value.shape is not None:
-        if axis >= len(value.shape):
+class Dimensions:
+    """Sizes of the tensors of one model, each worked out once.
+
+    What is known stays true when readers are rewired to tensors of equal value.
+    """
+
+    def __init__(self) -> None:
+        self._integers: dict[ir.Value, _Integers | None] = {}
+        self._sizes: dict[tuple[ir.Value, int], Size] = {}
+        self._depth = 0
+
+    def sizes(self, value: ir.Value | None) -> Sizes | None:
+        """The elements of a vector of integers; None if one is neither a number, nor an axis or several."""
+        found = self._read(value)
+        return found.elements if found is not None and found.rank == 1 else None
+
+    def size_of(self, value: ir.Value | None, axis: int) -> Size | None:
+        """The size of an axis, counted from 0, said of the first tensor that is known to have it."""
+        if value is None or (value.shape is not None and axis >= len(value.shape)):
             return None
-        known = value.shape[axis]
+        known = None if value.shape is None else value.shape[axis]
         if isinstance(known, int):
             return known
-    node = value.producer()
-    if node is not None and value is node.outputs[0] and steps > 0:
-        return _size_before(node, value, axis, steps)
-    return Axis(id(value), axis)
+        key = (value, axis)
+        if key not in self._sizes:
+            self._depth += 1
+            found = self._size_before(value, axis) if self._depth < _DEEPEST else None
+            self._depth -= 1
+            self._sizes[key] = Axis(value, axis) if found is None else found
+        return self._sizes[key]
 
-
-def _size_before(node: ir.Node, value: ir.Value, axis: int, steps: int) -> Size | None:
-    """The size of an axis of a node's first output, said of an earlier tensor where the operator tells it."""
-    own = Axis(id(value), axis)
-    order = permutation(node)
-    if order is not None:
-        return size_of(node.inputs[0], order[axis], steps - 1) if axis < len(order) else None
-    if node.op_type in _KEEPS_SHAPE:
-        return size_of(node.inputs[0], axis, steps - 1)
-    if node.op_type == "MatMul" and value.shape is not None and axis < len(value.shape) - 1:
-        left, right = (each.shape if each is not None else None for each in node.inputs)
-        is_stack = left is not None and right is not None and len(right) == 2 and len(left) == len(value.shape)
-        return size_of(node.inputs[0], axis, steps - 1) if is_stack else own
-    if node.op_type == "Reshape":
-        target = sizes(node.inputs[1], steps - 1)
-        found = target[axis] if target is not None and axis < len(target) else None
-        if found is not None and not (isinstance(found, int) and found <= 0):
-            return found
-    return own
-
-
-def _shape(node: ir.Node, steps: int) -> Sizes | None:
-    tensor = node.inputs[0]
-    if tensor is None or tensor.shape is None:
+    def _size_before(self, value: ir.Value, axis: int) -> Size | None:
+        """The size of an axis of a node's first output, said of an earlier tensor where the operator tells it."""
+        node = value.producer()
+        if node is None or value is not node.outputs[0]:
+            return None
+        source, order = node.inputs[0] if node.inputs else None, permutation(node)
+        if order is not None:
+            return self.size_of(source, order[axis]) if axis < len(order) else None
+        if node.op_type in _KEEPS_SHAPE:
+            return self.size_of(source, axis)
+        if node.op_type == "MatMul" and _is_stack_by_matrix(node) and axis < len(_shape_of(source)) - 1:
+            return self.size_of(source, axis)
+        if node.op_type == "Reshape":
+            target = self.sizes(node.inputs[1])
+            found = target[axis] if target is not None and axis < len(target) else None
+            is_told = not isinstance(found, int) or found > 0  # neither copied nor inferred
+            return found if is_told else None
         return None
-    found = [size_of(tensor, axis, steps - 1) for axis in range(len(tensor.shape))]
-    first, last = (node.attributes[name].as_int() if name in node.attributes else None for name in ("start", "end"))
-    wanted = found[first:last]
-    return tuple(size for size in wanted if size is not None) if None not in wanted else None
+
+    def _read(self, value: ir.Value | None) -> _Integers | None:
+        if value is None:
+            return None
+        if value not in self._integers:
+            self._depth += 1
+            self._integers[value] = self._computed(value) if self._depth < _DEEPEST else None
+            self._depth -= 1
+        return self._integers[value]
+
+    def _computed(self, value: ir.Value) -> _Integers | None:
+        if value.const_value is not None and not value.is_graph_input():
+            return _of_constant(np.asarray(value.const_value.numpy()))
+        node = value.producer()
+        if node is None or value is not node.outputs[0]:
+            return None
+        compute = {
+            "Shape": self._shape,
+            "Cast": self._cast,
+            "Identity": lambda node: self._read(node.inputs[0]),
+            "Squeeze": self._squeezed,
+            "Unsqueeze": self._unsqueezed,
+            "Concat": self._joined,
+            "Gather": self._picked,
+            "ReduceProd": self._multiplied,
+            "Slice": self._sliced,
+        }.get(node.op_type)
+        return None if compute is None else compute(node)
+
+    def _shape(self, node: ir.Node) -> _Integers | None:
+        tensor = node.inputs[0]
+        if tensor is None or tensor.shape is None:
+            return None
+        first, last = (node.attributes[name].as_int() if name in node.attributes else None for name in ("start", "end"))
+        found = [self.size_of(tensor, axis) for axis in range(len(tensor.shape))[first:last]]
+        return _Integers(1, tuple(size for size in found if size is not None))
+
+    def _cast(self, node: ir.Node) -> _Integers | None:
+        return self._read(node.inputs[0]) if node.attributes["to"].as_int() in _INTEGERS else None
+
+    def _squeezed(self, node: ir.Node) -> _Integers | None:
+        found = self._read(node.inputs[0])
+        return _Integers(0, found.elements) if found is not None and len(found.elements) == 1 else None
+
+    def _unsqueezed(self, node: ir.Node) -> _Integers | None:
+        found = self._read(node.inputs[0])
+        axes = integers(node, 1, "axes")
+        is_scalar = found is not None and found.rank == 0 and axes is not None and len(axes) == 1
+        return _Integers(1, found.elements) if is_scalar and found is not None else None
+
+    def _joined(self, node: ir.Node) -> _Integers | None:
+        parts = [self._read(each) for each in node.inputs]
+        if any(part is None or part.rank != 1 for part in parts):
+            return None
+        return _Integers(1, tuple(size for part in parts if part is not None for size in part.elements))
+
+    def _picked(self, node: ir.Node) -> _Integers | None:
+        found, indices = self._read(node.inputs[0]), constant(node, 1)
+        if found is None or found.rank != 1 or indices is None or indices.ndim > 1:
+            return None
+        count = len(found.elements)
+        if any(not -count <= int(index) < count for index in indices.ravel()):
+            return None
+        return _Integers(indices.ndim, tuple(found.elements[int(index)] for index in indices.ravel()))
+
+    def _multiplied(self, node: ir.Node) -> _Integers | None:
+        """The product of a vector's elements: TensorFlow flattens axes, one alone too, by it."""
+        found, axes = self._read(node.inputs[0]), integers(node, 1, "axes")
+        if found is None or found.rank != 1 or (axes or [0]) not in ([0], [-1]):
+            return None
+        keeps = node.attributes["keepdims"].as_int() if "keepdims" in node.attributes else 1
+        return _Integers(1 if keeps else 0, (_product(found.elements),))
+
+    def _sliced(self, node: ir.Node) -> _Integers | None:
+        found = self._read(node.inputs[0])
+        start, end = _one(integers(node, 1, "starts")), _one(integers(node, 2, "ends"))
+        stride = _one(integers(node, 4, "steps")) if len(node.inputs) > 4 else 1
+        if found is None or found.rank != 1 or start is None or end is None or not stride or stride < 0:
+            return None
+        return _Integers(1, found.elements[slice(start, end, stride)])
 
 
-def _picked(found: Sizes | None, indices: np.ndarray | None) -> Sizes | None:
-    if found is None or indices is None or indices.ndim > 1 or (np.abs(indices + 0.5) > len(found)).any():
+def _of_constant(array: np.ndarray) -> _Integers | None:
+    if array.ndim > 1 or array.dtype not in (np.int32, np.int64):
         return None
-    return tuple(found[int(index)] for index in indices.ravel())
+    return _Integers(array.ndim, tuple(int(each) for each in array.ravel()))
 
 
-def _multiplied(found: Sizes | None) -> Sizes | None:
-    """The product of a vector's elements: TensorFlow flattens axes, one alone too, by it."""
-    if found is None:
-        return None
-    if all(isinstance(size, int) for size in found):
-        return (math.prod(size for size in found if isinstance(size, int)),)
-    return found if len(found) == 1 else (Product(found),)
+def _product(factors: Sizes) -> Size:
+    numbers = [size for size in factors if isinstance(size, int)]
+    if len(numbers) == len(factors):
+        return math.prod(numbers)
+    return factors[0] if len(factors) == 1 else Product(factors)
 
 
-def _sliced(node: ir.Node, steps: int) -> Sizes | None:
-    found = sizes(node.inputs[0], steps - 1)
-    start, end = _one(integers(node, 1, "starts")), _one(integers(node, 2, "ends"))
-    stride = _one(integers(node, 4, "steps")) if len(node.inputs) > 4 else 1
-    if found is None or start is None or end is None or stride is None:
-        return None
-    return found[slice(start, end, stride)]
+def _is_stack_by_matrix(product: ir.Node) -> bool:
+    """Whether the second factor is one matrix, so that the first one's leading axes are the result's."""
+    return len(_shape_of(product.inputs[0])) >= 2 and len(_shape_of(product.inputs[1])) == 2
+
+
+def _shape_of(value: ir.Value | None) -> Sequence[object]:
+    """The axes of a tensor; none where its rank is not known."""
+    return () if value is None or value.shape is None else tuple(value.shape)
 
 
 def _one(numbers: Sequence[int] | None) -> int | None:

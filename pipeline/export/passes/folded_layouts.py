@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import onnx_ir as ir
 
-from pipeline.export.passes.constants import integers, permutation
+from pipeline.export.passes.constants import add_constant, integers, permutation
 
 
 class FoldedLayoutsPass(ir.passes.InPlacePass):
@@ -35,14 +35,13 @@ def _folded(graph: ir.Graph, value: ir.Value) -> ir.Value | None:
         return None
     if any(reader.outputs[0].is_graph_output() for reader in readers):
         return None
-    name = f"{value.name}/laid_out"
-    folded = ir.Value(name=name, const_value=ir.tensor(np.ascontiguousarray(first), name=name))
+    # Not np.ascontiguousarray, which makes a vector of a scalar.
+    folded = add_constant(graph, f"{value.name}/laid_out", np.array(first, order="C"))
     for reader in readers:
         ir.convenience.replace_all_uses_with(reader.outputs[0], folded)
         assert reader.graph is not None
         reader.graph.remove(reader, safe=True)
     del graph.initializers[str(value.name)]
-    graph.register_initializer(folded)
     return folded
 
 

@@ -18,10 +18,11 @@ class IdentityPass(ir.passes.InPlacePass):
         handed_on = [node for node in ir.traversal.RecursiveGraphIterator(model.graph) if _hands_on(node)]
         for node in handed_on:
             node.op_type = _HIDDEN
-        result = IdentityEliminationPass()(model)
-        for node in handed_on:
-            node.op_type = "Identity"
-        return result
+        try:
+            return IdentityEliminationPass()(model)
+        finally:
+            for node in handed_on:
+                node.op_type = "Identity"
 
 
 _HIDDEN = "IdentityOfOuterValue"

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import onnx_ir as ir
 
-from pipeline.export.passes.constants import constant
-from pipeline.export.passes.dimensions import Sizes, size_of, sizes
+from pipeline.export.passes.constants import add_constant, constant
+from pipeline.export.passes.dimensions import Dimensions, Sizes
 
 _COPIED, _INFERRED = 0, -1
 
@@ -19,25 +19,24 @@ class KnownShapesPass(ir.passes.InPlacePass):
 
     def call(self, model: ir.Model) -> ir.passes.PassResult:
         """Rewire in place."""
-        changed = [node for node in model.graph.all_nodes() if node.op_type == "Reshape" and _told(node, model.graph)]
+        known = Dimensions()
+        reshapes = [node for node in model.graph.all_nodes() if node.op_type == "Reshape"]
+        changed = [node for node in reshapes if _told(node, model.graph, known)]
         return ir.passes.PassResult(model, modified=bool(changed))
 
 
-def _told(node: ir.Node, graph: ir.Graph) -> bool:
+def _told(node: ir.Node, graph: ir.Graph, known: Dimensions) -> bool:
     if constant(node, 1) is not None or "allowzero" in node.attributes:
         return False
-    found = sizes(node.inputs[1])
-    shape = None if found is None else _constant_shape(node, found)
+    found = known.sizes(node.inputs[1])
+    shape = None if found is None else _constant_shape(node, found, known)
     if shape is None:
         return False
-    name = f"{node.name}/shape"
-    value = ir.Value(name=name, const_value=ir.tensor(np.array(shape, np.int64), name=name))
-    graph.register_initializer(value)
-    node.replace_input_with(1, value)
+    node.replace_input_with(1, add_constant(graph, f"{node.name}/shape", np.array(shape, np.int64)))
     return True
 
 
-def _constant_shape(node: ir.Node, found: Sizes) -> list[int] | None:
+def _constant_shape(node: ir.Node, found: Sizes, known: Dimensions) -> list[int] | None:
     """The shape as `Reshape` takes it, or None if too little is known."""
     if any(size == _COPIED for size in found):  # a size of nothing, or one that is copied already: said by an index
         return None
@@ -46,6 +45,6 @@ def _constant_shape(node: ir.Node, found: Sizes) -> list[int] | None:
     if len(unknown) < 2:
         return shape
     for index in unknown:
-        if not isinstance(found[index], int) and found[index] == size_of(node.inputs[0], index):
+        if not isinstance(found[index], int) and found[index] == known.size_of(node.inputs[0], index):
             shape[index] = _COPIED
     return shape if shape.count(_INFERRED) < 2 else None

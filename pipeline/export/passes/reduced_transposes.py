@@ -5,8 +5,7 @@ from __future__ import annotations
 import numpy as np
 import onnx_ir as ir
 
-from pipeline.export.passes.constants import integers, permutation, producer
-from pipeline.graph.flatten import unused_name
+from pipeline.export.passes.constants import add_constant, integers, permutation, producer
 
 _AXES_ARE_AN_INPUT = {"ReduceSum": 13}
 _AXES_ARE_AN_INPUT_SINCE = 18
@@ -88,7 +87,4 @@ def _set_axes(node: ir.Node, graph: ir.Graph, axes: list[int], opset: int) -> No
     if opset < _AXES_ARE_AN_INPUT.get(node.op_type, _AXES_ARE_AN_INPUT_SINCE):
         node.attributes["axes"] = ir.AttrInt64s("axes", axes)
         return
-    name = unused_name(f"{node.name}/axes", set(graph.initializers))
-    value = ir.Value(name=name, const_value=ir.tensor(np.array(axes, np.int64), name=name))
-    graph.register_initializer(value)
-    node.replace_input_with(1, value)
+    node.replace_input_with(1, add_constant(graph, f"{node.name}/axes", np.array(axes, np.int64)))

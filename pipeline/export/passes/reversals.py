@@ -11,12 +11,13 @@ class DoubleReversalPass(ir.passes.InPlacePass):
 
     def call(self, model: ir.Model) -> ir.passes.PassResult:
         """Rewire readers of the second `Slice` in place; what nobody reads any more is left for another pass."""
-        found = [node for node in model.graph.all_nodes() if _undone(node) is not None]
-        for node in found:
-            inner = _undone(node)
-            if inner is not None and not node.outputs[0].is_graph_output():
-                ir.convenience.replace_all_uses_with(node.outputs[0], inner)
-        return ir.passes.PassResult(model, modified=bool(found))
+        changed = False
+        for node in model.graph.all_nodes():
+            inner, result = _undone(node), node.outputs[0]
+            if inner is not None and result.uses() and not result.is_graph_output():
+                ir.convenience.replace_all_uses_with(result, inner)
+                changed = True
+        return ir.passes.PassResult(model, modified=changed)
 
 
 def _undone(node: ir.Node) -> ir.Value | None:

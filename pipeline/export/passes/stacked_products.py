@@ -5,7 +5,7 @@ from __future__ import annotations
 import onnx_ir as ir
 
 from pipeline.export.passes.constants import constant, producer
-from pipeline.export.passes.dimensions import Size, size_of, sizes
+from pipeline.export.passes.dimensions import Dimensions, Size
 
 
 class StackedProductsPass(ir.passes.InPlacePass):
@@ -16,11 +16,12 @@ class StackedProductsPass(ir.passes.InPlacePass):
 
     def call(self, model: ir.Model) -> ir.passes.PassResult:
         """Rewire in place; what nobody reads any more is left for another pass."""
-        changed = [node for node in model.graph.all_nodes() if _unflattened(node)]
+        known = Dimensions()
+        changed = [node for node in list(model.graph.all_nodes()) if _unflattened(node, known)]
         return ir.passes.PassResult(model, modified=bool(changed))
 
 
-def _unflattened(stacks: ir.Node) -> bool:
+def _unflattened(stacks: ir.Node, known: Dimensions) -> bool:
     product = producer(stacks) if stacks.op_type == "Reshape" else None
     rows = producer(product) if product is not None and product.op_type == "MatMul" else None
     if product is None or rows is None or rows.op_type != "Reshape":
@@ -28,15 +29,15 @@ def _unflattened(stacks: ir.Node) -> bool:
     kernel, source, result = product.inputs[1], rows.inputs[0], product.outputs[0]
     if kernel is None or kernel.shape is None or source is None or source.shape is None:
         return False
-    flat, stacked = constant(rows, 1), sizes(stacks.inputs[1])
+    flat, stacked = constant(rows, 1), known.sizes(stacks.inputs[1])
     if len(kernel.shape) != 2 or flat is None or len(flat) != 2 or stacked is None:
         return False
     if len(stacked) != len(source.shape) or len(result.uses()) > 1 or result.is_graph_output():
         return False
-    width = size_of(source, len(stacked) - 1)
-    if width != flat[1] or stacked[-1] != size_of(kernel, 1) or not isinstance(width, int):
+    width = known.size_of(source, len(stacked) - 1)
+    if width != flat[1] or stacked[-1] != known.size_of(kernel, 1) or not isinstance(width, int):
         return False
-    if not _are_the_same(list(stacked[:-1]), [size_of(source, axis) for axis in range(len(stacked) - 1)]):
+    if not _are_the_same(list(stacked[:-1]), [known.size_of(source, axis) for axis in range(len(stacked) - 1)]):
         return False
     _multiply(stacks, product, source)
     return True

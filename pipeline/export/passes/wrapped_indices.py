@@ -33,7 +33,9 @@ def _unwrapped(gather: ir.Node) -> ir.Value | None:
     if is_negative is None or is_negative.op_type != "Less" or shifted is None or shifted.op_type != "Add":
         return None
     bound, added = constant(is_negative, 1), constant(shifted, 1)
-    if bound is None or added is None or bound.size != 1 or added.size != 1 or bound.item() or added.item() != size:
+    if bound is None or added is None or bound.ndim or added.ndim:  # a vector may give the index an axis more
+        return None
+    if bound.item() or added.item() != size:
         return None
     reads = [_before_cast(is_negative.inputs[0]), _before_cast(shifted.inputs[0]), _before_cast(index)]
     return index if all(value is reads[0] for value in reads) else None
