@@ -122,7 +122,7 @@ def _made(root: Path, names: list[str]) -> None:
 def _lines(root: Path, names: list[str]) -> Iterator[str]:
     """The model names that a making process prints, each when it is done."""
     command = [sys.executable, "-m", "benchmarks.peers.make", str(root), *names]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as process:
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=None, text=True) as process:
         assert process.stdout is not None
         yield from (line.strip() for line in process.stdout if line.strip() in names)
 

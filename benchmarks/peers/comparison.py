@@ -21,7 +21,7 @@ FOLD, FOLD_BATCH = 4.0, 1
 class Comparison(Record):
     """One model at one batch size in onnxruntime: our median time a call, and `peer / ours` for each peer with a file.
 
-    `is_same_graph`: the fastest peer's file holds the same operators as ours, each as often.
+    `is_same_graph`: the fastest peer's file holds the same operators as ours with the same attributes, each as often.
     """
 
     model: str
@@ -79,4 +79,14 @@ def _median_s(samples: CellSamples) -> float:
 
 
 def _operators(path: Path) -> Counter[str]:
-    return Counter(node.op_type for node in onnx.load(path, load_external_data=False).graph.node)
+    return _of_graph(onnx.load(path, load_external_data=False).graph)
+
+
+def _of_graph(graph: onnx.GraphProto) -> Counter[str]:
+    return Counter(f"{node.op_type} {sorted(map(_attribute, node.attribute))}" for node in graph.node)
+
+
+def _attribute(attribute: onnx.AttributeProto) -> str:
+    if attribute.HasField("g"):
+        return f"{attribute.name}: {sorted(_of_graph(attribute.g).items())}"
+    return str(attribute)

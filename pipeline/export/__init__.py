@@ -1,5 +1,5 @@
 """Artifacts of a Keras model in which every weight is stored once."""
 
-from pipeline.export.deferred_sympy import import_onnx_ir
+from pipeline.export.deferred_sympy import defer_sympy
 
-import_onnx_ir()
+defer_sympy()

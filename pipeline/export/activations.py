@@ -6,11 +6,11 @@ import contextlib
 import math
 from collections.abc import Iterator
 from typing import Any
-from unittest import mock
 
 import tensorflow as tf
 
 from pipeline.export.markers import operator
+from pipeline.graph.patching import replaced
 
 
 @contextlib.contextmanager
@@ -28,7 +28,7 @@ def known_activations() -> Iterator[None]:
             return original(features, approximate, name)
         return _gelu(features)
 
-    with mock.patch.object(tf.nn, "gelu", gelu):
+    with replaced(tf.nn, "gelu", gelu):
         yield
 
 

@@ -28,10 +28,7 @@ class _DeferringFinder:
         return spec
 
 
-def import_onnx_ir() -> None:
-    """Import onnx-ir, if that was not done; whoever asks SymPy for something still gets it, then and there."""
-    sys.meta_path.insert(0, _DeferringFinder)
-    try:
-        import onnx_ir  # noqa: F401 - imported for what it leaves in sys.modules
-    finally:
-        sys.meta_path.remove(_DeferringFinder)
+def defer_sympy() -> None:
+    """Let SymPy run when it is first asked for something, whoever imports it, unless that is done already."""
+    if not {*_DEFERRED} & sys.modules.keys():
+        sys.meta_path.insert(0, _DeferringFinder)

@@ -9,13 +9,13 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterator
 from typing import Any
-from unittest import mock
 
 import keras
 import numpy as np
 import tensorflow as tf
 from keras import layers
 
+from pipeline.graph.patching import replaced
 from pipeline.graph.read import graph_of
 from pipeline.graph.time_distributed import over_steps
 
@@ -50,7 +50,7 @@ def merged_steps() -> Iterator[None]:
             arguments["training"] = training
         return _split(self.layer.call(_merged(inputs), **arguments), inputs)
 
-    with mock.patch.object(layers.TimeDistributed, "call", call):
+    with replaced(layers.TimeDistributed, "call", call):
         yield
 
 
@@ -63,7 +63,36 @@ def _treats_rows_alike(layer: Any) -> bool:
         return _operation_treats_rows_alike(layer)
     is_own = type(layer).__module__.startswith("keras.") and not isinstance(layer, layers.Lambda)
     inner = layer._flatten_layers(include_self=False, recursive=False)
-    return is_own and all(_treats_rows_alike(each) for each in inner)
+    return is_own and _keeps_to_rows(layer) and all(_treats_rows_alike(each) for each in inner)
+
+
+def _keeps_to_rows(layer: Any) -> bool:
+    """Whether what a layer of Keras' own was made with leaves the first axis alone.
+
+    Any layer may be given a function of the user's, and many an axis. -1 is the last axis, which is not the first one:
+    a step has features. Other negative axes may be any.
+    """
+    functions = [value for name, value in vars(layer).items() if name.endswith("activation") and callable(value)]
+    if any(not getattr(each, "__module__", "").startswith("keras.") for each in functions):
+        return False
+    axes = [axis for name in ("axis", "axes") for axis in np.ravel(_given(layer, name)).tolist()]
+    if any(not (axis > 0 or axis == -1) for axis in axes):
+        return False
+    return not isinstance(layer, layers.EinsumDense) or _leads_with_its_rows(layer.equation)
+
+
+def _given(layer: Any, name: str) -> Any:
+    value = vars(layer).get(name)
+    return [] if value is None else value
+
+
+def _leads_with_its_rows(equation: str) -> bool:
+    """Whether an einsum's first index of rows is its first of the result, and no weight's."""
+    rows, _, rest = equation.partition(",")
+    weight, _, result = rest.partition("->")
+    if rows.startswith("...") or not rows:
+        return result.startswith("...")
+    return result.startswith(rows[0]) and rows[0] not in weight
 
 
 def _operation_treats_rows_alike(operation: Any) -> bool:

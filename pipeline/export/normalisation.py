@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Callable, Iterator
 from typing import Any
-from unittest import mock
 
 import keras
 import numpy as np
@@ -13,6 +12,7 @@ import tensorflow as tf
 from keras import layers
 
 from pipeline.export.markers import operator
+from pipeline.graph.patching import replaced
 
 _LAYER_NORMALIZATION_SINCE = 17
 
@@ -38,8 +38,7 @@ def _replace(stack: contextlib.ExitStack, layer: Any, native: Callable[[Any, Any
         answer = native(self, inputs) if is_float32 else None
         return original(self, inputs, *args, **kwargs) if answer is None else answer
 
-    # Keras reads the arguments off the signature of `call` when a layer is made, not when it is called.
-    stack.enter_context(mock.patch.object(layer, "call", call))
+    stack.enter_context(replaced(layer, "call", call))
 
 
 def _batch_normalization(layer: Any, inputs: Any) -> Any:
@@ -65,6 +64,8 @@ def _batch_normalization(layer: Any, inputs: Any) -> Any:
 def _layer_normalization(layer: Any, inputs: Any) -> Any:
     """`LayerNormalization` over the last axes; None for other axes and for `rms_scaling`."""
     rank = inputs.shape.rank
+    if rank is None:
+        return None
     axes = sorted(axis % rank for axis in np.atleast_1d(layer.axis))
     sizes = [inputs.shape[axis] for axis in axes]
     if layer.rms_scaling or axes != list(range(rank - len(axes), rank)) or None in sizes:

@@ -34,6 +34,7 @@ from pipeline.export.stand_ins import stand_ins
 from pipeline.export.trace import Trace, trace
 from pipeline.export.weights import NamedWeight, place_weights, placement
 from pipeline.graph.flatten import FlatModel, unused_name
+from pipeline.graph.patching import ONE_THREAD
 from pipeline.graph.read import CallGraph
 from pipeline.records import WEIGHT_MAP_KEY, Signature, WeightPlacement, versions, weight_map_text
 
@@ -91,9 +92,10 @@ def export_onnx(flat: FlatModel, graph: CallGraph, signature: Signature, opset: 
         ConversionFailed: if tf2onnx can't express the model.
         BadInput: if a weight did not come through whole.
     """
-    traced = trace(flat, signature, opset)
-    weights = _named_weights(flat.model, graph)
-    model, weight_map = _converted(traced, weights, opset)
+    with ONE_THREAD:  # tf2onnx keeps state of its own, and some of its functions are replaced
+        traced = trace(flat, signature, opset)
+        weights = _named_weights(flat.model, graph)
+        model, weight_map = _converted(traced, weights, opset)
     kept = {entry.initializer for entry in weight_map if entry.initializer is not None}
     _cleaned(model, kept)
     _forget_inner_shapes(model)

@@ -10,6 +10,7 @@ from unittest import mock
 
 import keras
 
+from pipeline.graph.patching import replaced
 from pipeline.graph.time_distributed import mended_time_distributed
 
 # What TensorFlow takes as the name of a scope (tensorflow/python/framework/ops.py, _VALID_SCOPE_NAME_REGEX).
@@ -27,7 +28,7 @@ def serving(layer: Any) -> Iterator[None]:
     """
     inside = layer._flatten_layers() if isinstance(layer, keras.Layer) else []
     with contextlib.ExitStack() as stack:
-        stack.enter_context(mock.patch.object(keras.Layer, "add_loss", _nothing))
+        stack.enter_context(replaced(keras.Layer, "add_loss", _nothing))
         stack.enter_context(mended_time_distributed())
         for inner in inside:
             for mask in _unused_masks(inner):

@@ -10,9 +10,10 @@ import contextlib
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from typing import Any
-from unittest import mock
 
 from keras.src.models import functional
+
+from pipeline.graph.patching import replaced
 
 
 @contextlib.contextmanager
@@ -29,5 +30,5 @@ def around_calls(enter: Callable[[Any], AbstractContextManager[Any]]) -> Iterato
 
         return within
 
-    with mock.patch.object(functional, "operation_fn", operation_fn):
+    with replaced(functional, "operation_fn", operation_fn):
         yield

@@ -11,11 +11,12 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterator
 from typing import Any
-from unittest import mock
 
 import keras
 from keras import layers, ops
 from keras.src import backend
+
+from pipeline.graph.patching import ONE_THREAD, replaced
 
 KERAS_OWN = layers.TimeDistributed.call
 
@@ -23,10 +24,10 @@ KERAS_OWN = layers.TimeDistributed.call
 @contextlib.contextmanager
 def mended_time_distributed() -> Iterator[None]:
     """While it lasts, `TimeDistributed` maps over steps. Whoever replaced its `call` already keeps theirs."""
-    if layers.TimeDistributed.call is not KERAS_OWN:
-        yield
-        return
-    with mock.patch.object(layers.TimeDistributed, "call", over_steps):
+    with contextlib.ExitStack() as stack:
+        stack.enter_context(ONE_THREAD)
+        if layers.TimeDistributed.call is KERAS_OWN:
+            stack.enter_context(replaced(layers.TimeDistributed, "call", over_steps))
         yield
 
 

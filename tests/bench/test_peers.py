@@ -18,6 +18,7 @@ from benchmarks.peers.table import misses, rendered
 from pipeline import bundle
 from pipeline.records import CellSamples, Environment, Ratio, Subject
 from pipeline.store import read_record
+from tests import small_bundle
 
 REPOSITORY = Path(__file__).parents[2]
 MODEL = "lstm_without_bias"
@@ -55,6 +56,13 @@ def test_the_bar_of_four_times_is_asked_of_named_models_at_batch_one() -> None:
     (line,) = misses(run_of(*cells), {"gru"})
     assert line.split(":")[0].strip() == "gru"
     assert not misses(run_of(cell({KERAS: 4.1})), {"gru"})
+    assert misses(run_of(cell({})), {"gru"})
+
+
+def test_a_model_that_we_have_no_file_of_is_a_miss() -> None:
+    """Whatever became of the others' files."""
+    found = run_of().model_copy(update={"no_file": {"gru/ours": "it raised", "gru/onnxslim": "it raised"}})
+    assert misses(found, set()) == ["we have no file of gru"]
 
 
 def test_the_table_says_why_a_peer_has_no_file_and_which_cells_lose() -> None:
@@ -101,6 +109,20 @@ def subject(folder: Path, maker: str) -> Subject:
     )
 
 
+def test_graphs_of_unlike_loops_are_not_the_same(tmp_path: Path) -> None:
+    """Nor those of unlike attributes."""
+    folder = tmp_path / "gru"
+    folder.mkdir()
+    for maker, perm in ((OURS, "[1,0]"), (KERAS, "[0,1]")):
+        text = '<ir_version: 9, opset_import: ["" : 18]> g (float[N,N] x) => (float[N,N] y) '
+        onnx.save(onnx.parser.parse_model(text + f"{{ y = Transpose<perm={perm}>(x) }}"), path_of(folder, maker))
+    cells = [
+        CellSamples(subject=subject(folder, maker), device_used="cpu", samples_s=((1.0,),), repeats=(1,))
+        for maker in (OURS, KERAS)
+    ]
+    assert not compare(cells, tmp_path)[0].is_same_graph
+
+
 @pytest.fixture(scope="module")
 def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The suite run for one small model, in processes of its own."""
@@ -137,6 +159,17 @@ def test_a_file_with_wrong_answers_or_none_does_not_count(made: Path, tmp_path: 
     assert "within budget" in what_is_wrong(tmp_path / "moved.onnx", truth, folder)
     (tmp_path / "cut.onnx").write_bytes(path_of(folder, KERAS).read_bytes()[:200])
     assert what_is_wrong(tmp_path / "cut.onnx", truth, folder)
+
+
+def test_outputs_are_matched_by_name_where_names_are_keras_own(tmp_path: Path) -> None:
+    """tf2onnx orders the outputs of a SavedModel by name."""
+    small_bundle.write_truth(tmp_path)
+    proto = small_bundle.onnx_model()
+    first, second = (proto.graph.output[index].name for index in (0, 1))
+    assert [first, second] == ["joined", "is_larger"]
+    proto.graph.output.insert(0, proto.graph.output.pop(1))
+    onnx.save(proto, tmp_path / "peer.onnx")
+    assert what_is_wrong(tmp_path / "peer.onnx", bundle.read_truth(tmp_path), tmp_path) == ""
 
 
 def test_a_file_is_fed_by_its_own_names_or_in_keras_order() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+import tensorflow as tf
 from keras import layers, ops
 
 from tests.export.operations.agreement import assert_agrees, kinds, normal
@@ -69,3 +70,24 @@ def test_a_loop_over_a_layer_stores_its_weights_once() -> None:
     proto = assert_agrees(Repeated(4, activation="tanh"), normal(3, 4))
     sizes = [int(np.prod(tensor.dims)) for tensor in proto.graph.initializer if tensor.dims]
     assert sizes.count(16) == 1
+
+
+class Growing(layers.Layer):
+    """A loop whose value grows, and that counts its own length as it goes."""
+
+    def call(self, x):
+        """Three rounds."""
+
+        def body(turn, grown, total):
+            grown = tf.concat([grown, grown[:1]], 0)
+            return turn + 1, grown, total + tf.cast(tf.shape(grown)[0], tf.float32)
+
+        start = [0, tf.reduce_mean(x, 0, keepdims=True), 0.0]
+        shapes = [tf.TensorShape([]), tf.TensorShape([None, 6]), tf.TensorShape([])]
+        _, grown, total = tf.while_loop(lambda turn, *_: turn < 3, body, start, shape_invariants=shapes)
+        return tf.reduce_sum(grown) * x * total
+
+
+def test_a_value_that_grows_in_a_loop_has_no_shape_of_its_start() -> None:
+    """Its length would be taken for the one that it starts with."""
+    assert_agrees(Growing(), normal(3, 6))

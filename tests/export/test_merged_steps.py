@@ -42,3 +42,28 @@ def test_a_layer_that_mixes_rows_keeps_its_steps_apart() -> None:
     x = keras.Input((3, 4), name="x")
     exported = Exported(keras.Model(x, layers.TimeDistributed(centred)(x)))
     assert exported.error({"x": np.random.default_rng(3).normal(size=(2, 3, 4)).astype("float32")}) < 2e-5
+
+
+MIXING = {
+    "an_axis_that_is_the_first": lambda: layers.Softmax(axis=0),
+    "the_first_axis_counted_from_the_last": lambda: layers.UnitNormalization(axis=-2),
+    "an_activation_of_the_users": lambda: layers.Dense(4, activation=lambda t: t - ops.mean(t, axis=0)),
+    "an_activation_layer_of_the_users": lambda: layers.Activation(lambda t: t - ops.mean(t, axis=0)),
+    "one_of_them_in_a_model": lambda: keras.Sequential([layers.Dense(4), layers.Softmax(axis=0)]),
+    "an_einsum_over_rows": lambda: layers.EinsumDense("ab,ca->cb", output_shape=4),
+}
+
+
+@pytest.mark.parametrize("name", sorted(MIXING))
+def test_a_layer_of_keras_own_may_mix_rows(name: str) -> None:
+    """By what it was made with."""
+    x = keras.Input((3, 4), batch_size=4 if "einsum" in name else None, name="x")
+    exported = Exported(keras.Model(x, layers.TimeDistributed(MIXING[name]())(x)))
+    assert exported.error({"x": np.random.default_rng(3).normal(size=(4, 3, 4)).astype("float32")}) < 2e-5
+
+
+def test_an_einsum_by_rows_is_one_product() -> None:
+    """Its rows lead, and are no weight's."""
+    x = keras.Input((3, 4), name="x")
+    layer = layers.TimeDistributed(layers.EinsumDense("ab,bc->ac", output_shape=5, activation="tanh"))
+    assert Exported(keras.Model(x, layer(x))).operators()["MatMul"] <= 1

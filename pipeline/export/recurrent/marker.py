@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Callable, Iterator
 from typing import Any
-from unittest import mock
 
 import keras
 import numpy as np
@@ -15,6 +14,7 @@ from keras import layers, tree
 from pipeline.export.markers import marker
 from pipeline.export.recurrent.cells import NotExpressible, cell_spec, cells_of, weights_of
 from pipeline.export.recurrent.spec import STATES, RecurrentSpec
+from pipeline.graph.patching import replaced
 
 _LOOPING = layers.RNN.inner_loop
 
@@ -43,11 +43,11 @@ def native_recurrences(on_loop: Callable[[str, str], None]) -> Iterator[None]:
 
     with contextlib.ExitStack() as stack:
         for layer in (layers.RNN, layers.LSTM, layers.GRU):
-            stack.enter_context(mock.patch.object(layer, "inner_loop", inner_loop))
+            stack.enter_context(replaced(layer, "inner_loop", inner_loop))
         # Where there is a GPU, Keras would run both directions as one cuDNN operation (Bidirectional.call).
         for attempt in ("_can_attempt_fused_lstm", "_can_attempt_fused_gru"):
             if hasattr(layers.Bidirectional, attempt):
-                stack.enter_context(mock.patch.object(layers.Bidirectional, attempt, never))
+                stack.enter_context(replaced(layers.Bidirectional, attempt, never))
         yield
 
 
