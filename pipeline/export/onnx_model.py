@@ -22,6 +22,7 @@ from pipeline.export.passes.convolution_biases import ConvolutionBiasesPass
 from pipeline.export.passes.folded_layouts import FoldedLayoutsPass
 from pipeline.export.passes.gemm import GemmPass
 from pipeline.export.passes.identity_elimination import IdentityPass
+from pipeline.export.passes.identity_matrices import IdentityMatricesPass
 from pipeline.export.passes.known_shapes import KnownShapesPass
 from pipeline.export.passes.merged_constants import MergedConstantsPass
 from pipeline.export.passes.merged_reshapes import MergedReshapesPass
@@ -119,6 +120,7 @@ def _cleaned(model: ir.Model, weights: Collection[str]) -> None:
         MergedConstantsPass(weights),
         passes.CommonSubexpressionEliminationPass(),
         passes.ShapeInferencePass(check_type=False, strict_mode=False),
+        IdentityMatricesPass(),
         PassManager(_LEAN, steps=_MOST_ROUNDS, early_stop=True),
         MergedConstantsPass(weights),
         IdentityPass(),
