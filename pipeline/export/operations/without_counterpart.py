@@ -23,6 +23,7 @@ _REASONS = {
     "SelfAdjointEigV2": _FACTORISATION,
     "Svd": _FACTORISATION,
     "NextAfter": _BITS,
+    "ResizeArea": "ONNX resizes by no areas: resize bilinearly with antialias=True",
     "SparseCross": _WORDS,
     "StringToHashBucketFast": _WORDS,
     "StringToHashBucketStrong": _WORDS,

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import pytest
-from keras import ops
+import tensorflow as tf
+from keras import layers, ops
 
 from pipeline.export.convert import ConversionFailed
 from tests.export.operations.agreement import assert_agrees, normal
@@ -16,3 +17,9 @@ def test_a_factorisation_is_refused_by_name(operation) -> None:
     matrix = half @ half.transpose(0, 2, 1)
     with pytest.raises(ConversionFailed, match="no factorisation of matrices: compute it outside the model"):
         assert_agrees(operation, matrix)
+
+
+def test_resizing_by_areas_is_refused() -> None:
+    """tf2onnx would take the nearest pixel."""
+    with pytest.raises(ConversionFailed, match="ONNX resizes by no areas: resize bilinearly with antialias=True"):
+        assert_agrees(layers.Lambda(lambda x: tf.image.resize(x, (3, 3), method="area")), normal(2, 5, 5, 1))
