@@ -1,15 +1,16 @@
-"""Resizing images as TensorFlow does it, as one matrix product per axis.
+"""Resizing images as TensorFlow does it: by `Resize`, or as one matrix product per axis.
 
-Every pixel of the result is a weighted sum over one axis, then over the other. The weights depend on the sizes alone
-and are computed by the model itself, so that nothing is stored and sizes may be free; onnxruntime folds them when it
-loads a model of fixed sizes. Formulas: `scale_and_translate_op.cc`, `sampling_kernels.h` and `resize_bicubic_op.cc` in
-tensorflow/core/kernels/image.
+In the products every pixel of the result is a weighted sum over one axis, then over the other. The weights depend on
+the sizes alone and are computed by the model itself, so that nothing is stored and sizes may be free; onnxruntime folds
+them when it loads a model of fixed sizes. Formulas: `scale_and_translate_op.cc`, `sampling_kernels.h` and
+`resize_bicubic_op.cc` in tensorflow/core/kernels/image.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -53,6 +54,37 @@ def resampled(c: Composition, images: str, rows: str, columns: str) -> str:
     planes = c.op("Transpose", c.cast(images, FLOAT), perm=[0, 3, 1, 2])
     wide = c.op("MatMul", planes, c.op("Transpose", columns, perm=[1, 0]))
     return c.op("Transpose", c.op("MatMul", rows, wide), perm=[0, 2, 3, 1])
+
+
+def resized(c: Composition, images: str, sizes: str, **attributes: Any) -> str:
+    """The images (batch, height, width, channels) after `Resize` to a tensor (2,) of sizes.
+
+    By scales where they are known: sizes would have to name the batch. onnxruntime 1.32 can't load what opset 18 has
+    instead, sizes of some axes, between transposes.
+    """
+    planes = c.op("Transpose", images, perm=[0, 3, 1, 2])
+    known = known_sizes(c, images, sizes)
+    if known is not None:
+        scales = c.constant(np.array([1, 1, *(scale(given, wanted) for given, wanted in known)], np.float32))
+        inputs = ["", scales]
+    else:
+        outer = c.op("Slice", c.op("Shape", planes), c.ints(0), c.ints(2))
+        inputs = ["", "", c.op("Concat", outer, c.cast(sizes, INT64), axis=0)]
+    return c.op("Transpose", c.op("Resize", planes, *inputs, **attributes), perm=[0, 2, 3, 1])
+
+
+def known_sizes(c: Composition, images: str, sizes: str) -> list[tuple[int, int]] | None:
+    """(size given, size wanted) of height and width, None where one is free."""
+    wanted, shape = c.value(sizes), c.ctx.get_shape(images)
+    if wanted is None or shape is None or min(shape[1:3]) < 1:
+        return None
+    return [(shape[1], int(wanted[0])), (shape[2], int(wanted[1]))]
+
+
+def scale(given: int, wanted: int) -> np.float32:
+    """The least number that, times the size given, is no less than the size wanted: ONNX rounds down."""
+    nearest = np.float32(wanted / given)
+    return nearest if float(nearest) * given >= wanted else np.nextafter(nearest, np.float32(np.inf))
 
 
 def size_pair(c: Composition, sizes: str) -> tuple[str, str]:

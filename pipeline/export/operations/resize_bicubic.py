@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from pipeline.export.composition import FLOAT, INT64, Composition
-from pipeline.export.resampling import Axis, keys_cubic, pixels, resampled, size_pair, weights
+from pipeline.export.composition import FLOAT, Composition
+from pipeline.export.resampling import Axis, keys_cubic, known_sizes, pixels, resampled, resized, size_pair, weights
 
 OPERATION = "ResizeBicubic"
 
@@ -28,9 +28,9 @@ def convert(ctx: Any, node: Any, name: str, args: list[Any]) -> None:
     images, sizes = c.inputs
     if node.get_attr_value("align_corners") or not node.get_attr_value("half_pixel_centers"):
         raise ValueError("ResizeBicubic with other than half-pixel centres, which Keras does not ask for")
-    ratios = _ratios(c, images, sizes)
-    if ratios is not None and all(_meets_table(given, wanted) for given, wanted in ratios):
-        c.finish(_resized(c, images, sizes))
+    known = known_sizes(c, images, sizes)
+    if known is not None and all(_meets_table(given, wanted) for given, wanted in known):
+        c.finish(resized(c, c.cast(images, FLOAT), sizes, **_AS_KEYS))
         return
     matrices = []
     for place, size in enumerate(size_pair(c, sizes)):
@@ -46,21 +46,6 @@ def convert(ctx: Any, node: Any, name: str, args: list[Any]) -> None:
     c.finish(resampled(c, images, *matrices))
 
 
-def _ratios(c: Composition, images: str, sizes: str) -> list[tuple[int, int]] | None:
-    """(size given, size wanted) of both axes, None where one is free."""
-    wanted, shape = c.value(sizes), c.ctx.get_shape(images)
-    if wanted is None or shape is None or min(shape[1:3]) < 1:
-        return None
-    return [(shape[1], int(wanted[0])), (shape[2], int(wanted[1]))]
-
-
 def _meets_table(given: int, wanted: int) -> bool:
     """Whether every pixel of an enlarged axis lies on a place of the table: then `Resize` has the same weights."""
     return wanted % given == 0 and 1024 % (2 * wanted // given) == 0
-
-
-def _resized(c: Composition, images: str, sizes: str) -> str:
-    planes = c.op("Transpose", c.cast(images, FLOAT), perm=[0, 3, 1, 2])
-    shape = c.op("Concat", c.op("Slice", c.op("Shape", planes), c.ints(0), c.ints(2)), c.cast(sizes, INT64), axis=0)
-    resized = c.op("Resize", planes, "", "", shape, **_AS_KEYS)
-    return c.op("Transpose", resized, perm=[0, 2, 3, 1])
