@@ -153,7 +153,7 @@ def _named_weights(flat: keras.Model, graph: CallGraph) -> Mapping[int, NamedWei
     """Every weight by the `id` of its variable, under Keras' path (with `_1` at a second of that path)."""
     readers: dict[int, list[str]] = {}
     for site in graph.sites:
-        for variable in {id(weight): weight for weight in getattr(site.layer, "weights", ())}.values():
+        for variable in {id(weight): weight for weight in site.weights}.values():
             readers.setdefault(id(variable), []).append(graph.label(site))
     named: dict[int, NamedWeight] = {}
     taken: set[str] = set()

@@ -57,7 +57,7 @@ def _sharing_weights(graph: CallGraph) -> tuple[SharedLayer, ...]:
     holders: dict[int, dict[int, CallSite]] = {}
     weights: dict[int, keras.Variable] = {}
     for site in graph.sites:
-        for weight in site.layer.weights if site.is_layer else ():
+        for weight in site.weights:
             weights[id(weight)] = weight
             holders.setdefault(id(weight), {}).setdefault(id(site.layer), site)
     groups: dict[tuple[int, ...], list[keras.Variable]] = {}

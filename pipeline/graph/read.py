@@ -62,6 +62,11 @@ class CallSite:
         """Whether a `keras.Layer` is called here, rather than a stateless operation such as `ops.abs`."""
         return isinstance(self.layer, keras.Layer)
 
+    @property
+    def weights(self) -> tuple[Any, ...]:
+        """What the layer computes with, none for an operation: its own `weights` is an argument (`ops.bincount`)."""
+        return tuple(self.layer.weights) if self.is_layer else ()
+
 
 @dataclass(frozen=True)
 class CallGraph:

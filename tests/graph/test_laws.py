@@ -167,7 +167,7 @@ def _read_by_several_layers(model: keras.Model) -> set[int]:
     """Weights inside several wrappers: the twin gives each wrapper its own, so the sum runs over wrappers too."""
     owners: dict[int, set[int]] = {}
     for site in read(model).sites:
-        for weight in getattr(site.layer, "weights", ()):
+        for weight in site.weights:
             owners.setdefault(id(weight), set()).add(id(site.layer))
     return {weight for weight, layers in owners.items() if len(layers) > 1}
 

@@ -161,7 +161,7 @@ def _labels_of_one_computation(graph: CallGraph) -> dict[str, set[str]]:
         return ("input" if leaf.site == INPUTS else of_site[leaf.site], leaf.index)
 
     for site in graph.sites:
-        weights = [id(weight) for weight in getattr(site.layer, "weights", ())] or id(site.layer)
+        weights = [id(weight) for weight in site.weights] or id(site.layer)
         key = repr((type(site.layer), weights, keras.tree.map_structure(told, (site.args, site.kwargs))))
         of_site.append(numbers.setdefault(key, len(numbers)))
         sharing.setdefault(of_site[-1], set()).add(graph.label(site))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from keras import layers
+from keras import layers, ops
 
 from tests.export.operations.agreement import assert_agrees, normal
 
@@ -22,3 +22,9 @@ def test_entries_are_weighed() -> None:
     """A sum of weights in place of a count."""
     layer = layers.CategoryEncoding(6, output_mode="count")
     assert_agrees(lambda x, w: layer(x, count_weights=w), ENTRIES, normal(2, 4))
+
+
+@pytest.mark.parametrize("entries", [ENTRIES, ENTRIES[0]])
+def test_the_operation_counts_as_the_layer_does(entries: np.ndarray) -> None:
+    """Up to the largest entry, or further; its argument `weights` holds no weights of the model."""
+    assert_agrees(lambda x: ops.bincount(x, minlength=8), entries)
