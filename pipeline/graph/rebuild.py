@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Callable
 from typing import Any
 
@@ -50,7 +49,9 @@ def renamed_operation(operation: Any, name: str) -> Any:
 
     Operations hold their arguments and nothing else, and Keras has no public way to make one anew from a graph.
     """
-    fresh = copy.copy(operation)
+    # Not `copy.copy`, which Keras has go through a file: functions among the arguments would lose their globals.
+    fresh = object.__new__(type(operation))
+    vars(fresh).update(vars(operation))
     fresh.name = name
     fresh._inbound_nodes = []
     fresh._outbound_nodes = []
