@@ -19,6 +19,14 @@ from pipeline.graph.read import CallSite, TensorRef
 _SEED_STATE = "seed_generator_state"  # keras/src/random/seed_generator.py
 # Operations that touch strings only to tell a person something.
 _TELLING = frozenset({"Assert", "Const", "PrintV2", "StringFormat"})
+# What becomes an operator that onnxruntime 1.32 has a kernel for in float32, and none in float64.
+_NARROW = frozenset(
+    {
+        *("Acos", "Acosh", "Asin", "Asinh", "Atan", "Atan2", "Atanh", "Cosh", "Sinh", "Tan", "Erf", "Erfc"),
+        *("AvgPool", "AvgPool3D", "Conv2D", "Conv3D", "DepthwiseConv2dNative", "ExtractImagePatches"),
+        *("Conv2DBackpropInput", "Conv3DBackpropInputV2"),
+    }
+)
 
 
 @dataclass(frozen=True)
@@ -29,11 +37,13 @@ class Effects:
         draws: it draws random numbers other than from a Keras seed, so that two runs differ.
         written: TensorFlow's variables that it changes, the states of Keras' seeds among them.
         strings: the kinds of operations on strings that it runs.
+        wide: the kinds of operations that it runs in float64 and that onnxruntime can't.
     """
 
     draws: bool = False
     written: tuple[Any, ...] = ()
     strings: tuple[str, ...] = ()
+    wide: tuple[str, ...] = ()
 
 
 def effects_of(site: CallSite) -> Effects:
@@ -50,6 +60,7 @@ def effects_of(site: CallSite) -> Effects:
         draws=any(_draws(node) for node in nodes) or _constants(first) != _constants(second),
         written=_written(first),
         strings=tuple(dict.fromkeys(node.op for node in nodes if _handles_strings(node))),
+        wide=tuple(dict.fromkeys(node.op for node in nodes if _is_too_wide(node))),
     )
 
 
@@ -110,6 +121,10 @@ def _handles_strings(node: Any) -> bool:
     if definition is None or node.op in _TELLING:
         return False
     return types_pb2.DT_STRING in _types(node, [*definition.input_arg, *definition.output_arg])
+
+
+def _is_too_wide(node: Any) -> bool:
+    return node.op in _NARROW and node.attr["T"].type == types_pb2.DT_DOUBLE
 
 
 def _types(node: Any, arguments: list[Any]) -> Iterator[int]:

@@ -1,8 +1,8 @@
 """What no artifact could answer as Keras does is refused before anything is asked of Keras.
 
 Strings and words, randomness that stays on at inference, state that a call leaves behind, sparse and ragged tensors,
-precisions that onnxruntime has no kernels for. Most of it a layer says of itself; code that is not Keras' own is looked
-at by tracing that one call (`effects`).
+precisions that onnxruntime has no kernels for. Most of it a layer says of itself; code that is not Keras' own, or that
+computes in float64, is looked at by tracing that one call (`effects`).
 """
 
 from __future__ import annotations
@@ -35,6 +35,7 @@ _IS_RANDOM = (
     "draw only if `training` is true, or make the noise an input",
 )
 _STATE_OUT = "make the state an input and an output"
+_FLOAT8 = ("is quantised to float8, which is not exported", "quantise it to int8, or not at all")
 _BFLOAT16 = ("computes in bfloat16, for which onnxruntime has no kernels", "give it the dtype policy float32")
 
 
@@ -104,6 +105,8 @@ def _reason(layer: Any) -> tuple[str, str] | None:
         return _HASHES
     if _is_of_keras(type(layer)) and getattr(layer, "sparse", False) is True:
         return _GIVES_SPARSE
+    if layer.quantization_mode == "float8":
+        return _FLOAT8
     return _BFLOAT16 if layer.compute_dtype == "bfloat16" else None
 
 
@@ -138,7 +141,7 @@ def _read_by(graph: CallGraph, ref: TensorRef) -> str:
     return ""
 
 
-# --- what code that is not Keras' own does ------------------------------------------------------------------------
+# --- what tracing one call shows ------------------------------------------------------------------------
 
 
 def _of_effects(places: list[_Place]) -> Iterator[str]:
@@ -147,9 +150,15 @@ def _of_effects(places: list[_Place]) -> Iterator[str]:
         site = place.site
         fixed = tree.map_structure(lambda leaf: None if isinstance(leaf, TensorRef) else leaf, (site.args, site.kwargs))
         key = (id(site.layer), site.input_shapes, site.input_dtypes, repr(fixed))
-        if _runs_foreign_code(site) and key not in seen:
+        is_foreign = _runs_foreign_code(site)
+        if (is_foreign or _is_wide(site)) and key not in seen:
             seen.add(key)
-            yield from _of_effect(place, effects_of(site))
+            effects = effects_of(site)
+            if is_foreign:
+                yield from _of_effect(place, effects)
+            if effects.wide:
+                matter = f"computes {', '.join(effects.wide)} in float64, for which onnxruntime has no kernel"
+                yield _told(site.layer, place, (matter, "compute it in float32 (dtype='float32')"))
 
 
 def _of_effect(place: _Place, effects: Effects) -> Iterator[str]:
@@ -173,6 +182,11 @@ def _owner(site: CallSite, variable: Any) -> Any:
 def _runs_foreign_code(site: CallSite) -> bool:
     """Whether a call may run code that is not Keras': whose own layers neither draw nor write at inference."""
     return any(_is_foreign(layer) for layer in (_inside(site) or [site.layer]))
+
+
+def _is_wide(site: CallSite) -> bool:
+    """Whether float64 goes in, or is computed in."""
+    return "float64" in (*site.input_dtypes, *(layer.compute_dtype for layer in _inside(site)))
 
 
 def _is_foreign(layer: Any) -> bool:

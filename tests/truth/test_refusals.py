@@ -6,6 +6,8 @@ from collections.abc import Callable
 
 import keras
 import numpy as np
+import onnx.parser
+import onnxruntime
 import pytest
 import tensorflow as tf
 from keras import layers, ops
@@ -105,6 +107,14 @@ def subclassed() -> layers.Layer:
     return Own()
 
 
+def quantised(mode: str) -> keras.Model:
+    """A model of one Dense, quantised by Keras."""
+    model = on(layers.Dense(3, name="dense"))
+    model.quantize(mode)
+    return model
+
+
+WIDE = "compute it in float32 (dtype='float32')"
 WORDS = "look words up outside the model"
 STATE = "make the state an input and an output"
 NOISE = "two runs agree|draw only if `training` is true, or make the noise an input"
@@ -217,7 +227,51 @@ REFUSED: dict[str, tuple[Builder, str, str]] = {
         "layer 'narrow' (Dense) at call site 'tower/narrow/call_1' computes in bfloat16",
         "dtype policy float32",
     ),
+    "float8": (
+        lambda: quantised("float8"),
+        "layer 'dense' (Dense) at call site 'dense' is quantised to float8",
+        "quantise it to int8",
+    ),
+    "convolution_in_float64": (
+        lambda: on(layers.Conv1D(3, 2, dtype="float64", name="conv"), (6, 3), dtype="float64"),
+        "layer 'conv' (Conv1D) at call site 'conv' computes Conv2D in float64",
+        WIDE,
+    ),
+    "gelu_in_float64": (
+        lambda: in_a_tower(layers.Dense(3, activation="gelu", dtype="float64", name="wide")),
+        "layer 'wide' (Dense) at call site 'tower/wide/call_1' computes Erfc in float64",
+        WIDE,
+    ),
+    "an_operation_in_float64": (
+        lambda: on(ops.arctan, dtype="float64"),
+        "layer 'arctan' (Arctan) at call site 'arctan' computes Atan in float64",
+        WIDE,
+    ),
+    "code_in_float64": (
+        lambda: on(layers.Lambda(lambda x: tf.cast(tf.math.erf(tf.cast(x, tf.float64)), x.dtype), name="wide")),
+        "layer 'wide' (Lambda) at call site 'wide' computes Erf in float64",
+        WIDE,
+    ),
 }
+
+# Operators that a model of float64 would need, and a call of each.
+WITHOUT_KERNEL = {
+    "AveragePool": "AveragePool<kernel_shape=[2]>(x)",
+    "Conv": "Conv(x, x)",
+    "ConvTranspose": "ConvTranspose(x, x)",
+    **{
+        each: f"{each}(x)" for each in ("Acos", "Acosh", "Asin", "Asinh", "Atan", "Atanh", "Cosh", "Erf", "Sinh", "Tan")
+    },
+}
+
+
+@pytest.mark.parametrize("operator", WITHOUT_KERNEL)
+def test_onnxruntime_still_has_no_kernel_for_float64(operator: str) -> None:
+    """Once it has, there is nothing to refuse."""
+    opening = '<ir_version: 8, opset_import: ["": 18]> g (double[a,b,c] x) => (double[d,e,f] y)'
+    proto = onnx.parser.parse_model(f"{opening} {{ y = {WITHOUT_KERNEL[operator]} }}")
+    with pytest.raises(onnxruntime.capi.onnxruntime_pybind11_state.NotImplemented):
+        onnxruntime.InferenceSession(proto.SerializeToString())
 
 
 @pytest.mark.parametrize("name", REFUSED)
@@ -307,6 +361,9 @@ HARMLESS: dict[str, Builder] = {
     "cell_with_dropout": lambda: on(layers.RNN(KeepingCell(4, dropout=0.3, recurrent_dropout=0.2)), (5, 3)),
     "recurrent_dropout_in_a_subclassed_model": lambda: on(encoder(), (5, 3)),
     "float16": lambda: on(layers.Dense(3, dtype="float16"), dtype="float16"),
+    "int8": lambda: quantised("int8"),
+    "float64": lambda: on(layers.LSTM(3, dropout=0.2, recurrent_dropout=0.2, dtype="float64"), (5, 3), dtype="float64"),
+    "gelu_by_tanh_in_float64": lambda: on(lambda x: ops.gelu(x, approximate=True), dtype="float64"),
     "mixed_float16": lambda: on(layers.Dense(3, dtype="mixed_float16")),
 }
 
