@@ -10,6 +10,7 @@ from keras import tree
 
 from pipeline.graph.flatten import unused_name
 from pipeline.graph.inference import serving
+from pipeline.graph.lost_ranks import restored_ranks
 from pipeline.graph.read import required_graph
 from pipeline.records import Signature
 
@@ -72,7 +73,7 @@ def named_call(model: keras.Model, signature: Signature) -> NamedCall:
 
     def call(feed: Mapping[str, Any]) -> dict[str, Any]:
         packed = tree.pack_sequence_as(structure, [feed[name] for name in inputs])
-        with serving(model):
+        with serving(model), restored_ranks():
             answers = tree.flatten(model(packed, training=False))
         return dict(zip(outputs, answers, strict=True))
 
