@@ -180,7 +180,12 @@ class _Errors(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         reason = record.exc_info[1] if record.exc_info else None
-        self.messages.append(f"{reason}" if isinstance(reason, ValueError) else record.getMessage().splitlines()[0])
+        if reason is None or not isinstance(record.args, tuple) or not record.args:
+            self.messages.append(record.getMessage().splitlines()[0])
+            return
+        node = str(record.args[0])  # "Failed to convert node %r (fct=%r)": a handler of ours, or of tf2onnx
+        told = one_line(reason) if not isinstance(reason, ValueError) else str(reason)
+        self.messages.append(told if node in told else f"{node}: {told}")
 
 
 @contextlib.contextmanager
