@@ -13,6 +13,7 @@ from tensorflow.python.framework.convert_to_constants import convert_variables_t
 
 from pipeline.errors import BadInput
 from pipeline.export.activations import known_activations
+from pipeline.export.conditions import decided_conditions
 from pipeline.export.large_weights import large_weights, read_from
 from pipeline.export.large_weights import specs as weight_specs
 from pipeline.export.merged_steps import merged_steps
@@ -20,6 +21,7 @@ from pipeline.export.normalisation import native_normalisation
 from pipeline.export.passes.site_names import SCOPE
 from pipeline.export.pruning import without_idle_assignments
 from pipeline.export.recurrent.marker import native_recurrences
+from pipeline.export.scans import carried_scans
 from pipeline.export.tables import record_tables
 from pipeline.graph.call import named_call
 from pipeline.graph.flatten import FlatModel
@@ -81,6 +83,8 @@ def trace(flat: FlatModel, signature: Signature, opset: int) -> Trace:
         merged_steps(),
         native_normalisation(opset),
         known_activations(),
+        carried_scans(),
+        decided_conditions(),
         around_calls(scopes.enter),
     ):
         concrete = tf.function(positional, autograph=False).get_concrete_function(*specs, *weight_specs(large))

@@ -1,0 +1,35 @@
+"""Conditions that are known while tracing, decided there."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from typing import Any
+from unittest import mock
+
+import numpy as np
+import tensorflow as tf
+
+
+@contextlib.contextmanager
+def decided_conditions() -> Iterator[None]:
+    """While it lasts, `tf.cond` on what TensorFlow can compute from constants traces the branch that is taken.
+
+    What goes into a branch is no constant there: in `ops.associative_scan` an axis, which ONNX has to know.
+    """
+    original = tf.cond
+
+    def cond(pred: Any, true_fn: Any = None, false_fn: Any = None, name: str | None = None) -> Any:
+        known = tf.get_static_value(pred)
+        if known is None or true_fn is None or false_fn is None:
+            return original(pred, true_fn, false_fn, name)
+        return tf.nest.map_structure(_as_tensor, true_fn() if known else false_fn())
+
+    with mock.patch.object(tf, "cond", cond):
+        yield
+
+
+def _as_tensor(leaf: Any) -> Any:
+    """What a condition makes of a leaf that a branch gives; operations and None stay."""
+    is_value = isinstance(leaf, bool | int | float | np.ndarray | np.generic | tf.Variable)
+    return tf.convert_to_tensor(leaf) if is_value else leaf
