@@ -1,4 +1,4 @@
-"""Activations traced as the arithmetic that runtimes know them by."""
+"""Activations traced as what runtimes know them by."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import tensorflow as tf
+from keras import layers
 
 from pipeline.export.markers import operator
 from pipeline.graph.patching import replaced
@@ -15,12 +16,12 @@ from pipeline.graph.patching import replaced
 
 @contextlib.contextmanager
 def known_activations() -> Iterator[None]:
-    """While it lasts, GELU is traced in the form that onnxruntime looks for, to put its own operator there on loading.
+    """While it lasts, `PReLU` is traced as ONNX's own, and GELU in the form that onnxruntime puts its own in place of.
 
-    TensorFlow's form, by the complementary error function, would be computed step by step. ONNX has the operator itself
+    TensorFlow's form of GELU, by the complementary error function, would be computed step by step. ONNX has the operator itself
     from opset 20 on, past tf2onnx's last.
     """
-    original = tf.nn.gelu
+    original, prelu = tf.nn.gelu, layers.PReLU.call
 
     def gelu(features: Any, approximate: bool = False, name: str | None = None) -> Any:
         features = tf.convert_to_tensor(features)
@@ -28,7 +29,13 @@ def known_activations() -> Iterator[None]:
             return original(features, approximate, name)
         return _gelu(features)
 
-    with replaced(tf.nn, "gelu", gelu):
+    def sloped(self: Any, inputs: Any) -> Any:
+        inputs = tf.convert_to_tensor(inputs)
+        if inputs.dtype != tf.float32 or self.compute_dtype != "float32":
+            return prelu(self, inputs)
+        return operator("PRelu", [inputs, tf.convert_to_tensor(self.alpha)])
+
+    with replaced(tf.nn, "gelu", gelu), replaced(layers.PReLU, "call", sloped):
         yield
 
 

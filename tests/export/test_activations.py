@@ -1,4 +1,4 @@
-"""GELU in the form that onnxruntime puts its own operator in place of."""
+"""Activations in the form that runtimes know them by."""
 
 from __future__ import annotations
 
@@ -43,3 +43,14 @@ def test_gelu_of_half_precision_is_traced_as_it_is() -> None:
     x = keras.Input((5,), name="x", dtype="float16")
     exported = Exported(keras.Model(x, layers.Activation("gelu", dtype="float16")(x)))
     assert exported.operators()["Erf"] == 1
+
+
+@pytest.mark.parametrize("shared_axes", [None, [1, 2], [1, 2, 3]])
+def test_slopes_are_one_operator_in_the_layout_of_convolutions(shared_axes: list[int] | None) -> None:
+    """No transposes are left between two convolutions, and the slopes are the weights of a layer called twice."""
+    a, b = keras.Input((6, 6, 2), name="a"), keras.Input((6, 6, 2), name="b")
+    first, slope, second = layers.Conv2D(4, 3), layers.PReLU(shared_axes=shared_axes), layers.Conv2D(3, 3)
+    exported = Exported(keras.Model([a, b], [second(slope(first(each))) for each in (a, b)]))
+    rng = np.random.default_rng(5)
+    assert exported.error({name: rng.normal(0, 3, (3, 6, 6, 2)).astype("float32") for name in "ab"}) < 1e-5
+    assert exported.operators() == {"Transpose": 4, "Conv": 4, "PRelu": 2}
