@@ -20,7 +20,7 @@ def test_a_negative_id_is_dropped_and_an_empty_segment_has_the_identity(operatio
 
 def test_an_opset_without_reductions_is_refused() -> None:
     """13: scattering can't add there."""
-    with pytest.raises(ConversionFailed, match="call site 'segment_sum.*': UnsortedSegmentSum needs opset 16"):
+    with pytest.raises(ConversionFailed, match=r"call site 'segment_sum.*': UnsortedSegmentSum needs opset 16"):
         assert_agrees(
             lambda x, ids: ops.segment_sum(x, ids, num_segments=5), normal(2, 3), np.array([1, 1], "int32"), opset=13
         )
