@@ -20,6 +20,14 @@ FLOAT = TensorProto.FLOAT
 BOOL = TensorProto.BOOL
 
 
+_WEIGHT = "holds_a_weight"
+
+
+def mark_weight(node: Any) -> None:
+    """Note that a constant of tf2onnx's graph is a weight."""
+    setattr(node, _WEIGHT, True)
+
+
 class Composition:
     """What takes the place of `node` in tf2onnx's graph `ctx`; tensors are names.
 
@@ -116,6 +124,11 @@ class Composition:
         """The value of a constant, None of any other tensor."""
         node = self.ctx.get_node_by_output(tensor)
         return np.asarray(node.get_tensor_value(as_list=False)) if node is not None and node.is_const() else None
+
+    def number(self, tensor: str) -> np.ndarray | None:
+        """The value of a constant that the model was written with; None of a weight, whose value is a stand-in."""
+        node = self.ctx.get_node_by_output(tensor)
+        return None if node is None or _WEIGHT in vars(node) else self.value(tensor)
 
     def require_opset(self, least: int, why: str) -> None:
         """Refuse an older opset than the operation can be expressed in.

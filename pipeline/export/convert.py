@@ -18,6 +18,7 @@ from tf2onnx.optimizer.back_to_back_optimizer import BackToBackOptimizer
 from tf2onnx.optimizer.const_fold_optimizer import ConstFoldOptimizer
 
 from pipeline.errors import BadInput, one_line
+from pipeline.export.composition import mark_weight
 from pipeline.export.inlining import allow_inlining, forget_argument_shapes
 from pipeline.export.operations import handlers
 from pipeline.export.passes.site_names import with_call_sites
@@ -119,7 +120,7 @@ def _placing(values: Mapping[str, np.ndarray]) -> Callable[[Any, Any], Any]:
             if node.type == "Placeholder" and node.name in values:
                 (output,) = node.output
                 graph.remove_node(node.name)
-                graph.make_const(output, values[node.name])
+                mark_weight(graph.make_const(output, values[node.name]))
         return graph.get_nodes()
 
     return rewrite

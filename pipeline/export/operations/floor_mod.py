@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+
 from pipeline.export.composition import Composition
 
 OPERATION = "FloorMod"
@@ -16,8 +18,15 @@ def convert(ctx: Any, node: Any, name: str, args: list[Any]) -> None:
     if not c.is_float(x):
         c.finish(c.op("Mod", x, y))
         return
-    zero = c.constant(0, like=x)
     remainder = c.op("Mod", x, y, fmod=1)
-    signs_differ = c.op("Xor", c.op("Less", remainder, zero), c.op("Less", y, zero))
-    is_turned = c.op("And", signs_differ, c.op("Not", c.op("Equal", remainder, zero)))
-    c.finish(c.op("Where", is_turned, c.op("Add", remainder, y), remainder))
+    c.finish(c.op("Where", _is_opposite(c, remainder, y), c.op("Add", remainder, y), remainder))
+
+
+def _is_opposite(c: Composition, remainder: str, divisor: str) -> str:
+    """Whether the signs differ, and neither is 0: by a product that can't vanish, of which one factor is -1, 0 or 1."""
+    zero, number = c.constant(0, like=remainder), c.number(divisor)
+    if number is not None and np.all(number > 0):
+        return c.op("Less", remainder, zero)
+    if number is not None and np.all(number < 0):
+        return c.op("Greater", remainder, zero)
+    return c.op("Less", c.op("Mul", c.op("Sign", remainder), divisor), zero)
