@@ -18,8 +18,8 @@ from pipeline.graph.patching import replaced
 def known_activations() -> Iterator[None]:
     """While it lasts, `PReLU` is traced as ONNX's own, and GELU in the form that onnxruntime puts its own in place of.
 
-    TensorFlow's form of GELU, by the complementary error function, would be computed step by step. ONNX has that operator
-    from opset 20 on, past tf2onnx's last.
+    TensorFlow's form of GELU, by the complementary error function, would be computed step by step. ONNX has that
+    operator from opset 20 on, past tf2onnx's last.
     """
     original, prelu = tf.nn.gelu, layers.PReLU.call
 
