@@ -5,10 +5,11 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterator
 from typing import Any
-from unittest import mock
 
 import numpy as np
 import tensorflow as tf
+
+from pipeline.graph.patching import replaced
 
 
 @contextlib.contextmanager
@@ -25,7 +26,7 @@ def decided_conditions() -> Iterator[None]:
             return original(pred, true_fn, false_fn, name)
         return tf.nest.map_structure(_as_tensor, true_fn() if known else false_fn())
 
-    with mock.patch.object(tf, "cond", cond):
+    with replaced(tf, "cond", cond):
         yield
 
 

@@ -5,11 +5,12 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Callable, Iterator
 from typing import Any
-from unittest import mock
 
 import tensorflow as tf
 from keras import tree
 from keras.src.backend.tensorflow import core
+
+from pipeline.graph.patching import replaced
 
 
 @contextlib.contextmanager
@@ -18,7 +19,7 @@ def carried_scans() -> Iterator[None]:
 
     tf2onnx takes whatever a loop writes into an array for one of its stacked results.
     """
-    with mock.patch.object(core, "scan", _scan):
+    with replaced(core, "scan", _scan):
         yield
 
 

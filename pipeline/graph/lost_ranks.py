@@ -9,10 +9,11 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterator
 from typing import Any
-from unittest import mock
 
 from keras import tree
 from keras.src.models import functional
+
+from pipeline.graph.patching import replaced
 
 Shape = tuple[int | None, ...]
 
@@ -34,7 +35,7 @@ def restored_ranks() -> Iterator[None]:
 
         return restoring
 
-    with mock.patch.object(functional, "operation_fn", operation_fn):
+    with replaced(functional, "operation_fn", operation_fn):
         yield
 
 
