@@ -166,6 +166,8 @@ class Dimensions:
         found, axes = self._read(node.inputs[0]), integers(node, 1, "axes")
         if found is None or found.rank != 1 or (axes or [0]) not in ([0], [-1]):
             return None
+        if not axes and "noop_with_empty_axes" in node.attributes:
+            return None
         keeps = node.attributes["keepdims"].as_int() if "keepdims" in node.attributes else 1
         return _Integers(1 if keeps else 0, (_product(found.elements),))
 
