@@ -43,7 +43,7 @@ class _Sum:
 
 
 def _moved(graph: ir.Graph, value: ir.Value) -> bool:
-    if value.const_value is None or value.is_graph_output() or not value.uses():
+    if value.const_value is None or value.is_graph_input() or value.is_graph_output() or not value.uses():
         return False
     array = np.asarray(value.const_value.numpy())
     sums = [_sum(use.node, value) for use in value.uses()]

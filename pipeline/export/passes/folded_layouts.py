@@ -26,7 +26,9 @@ class FoldedLayoutsPass(ir.passes.InPlacePass):
 
 def _folded(graph: ir.Graph, value: ir.Value) -> ir.Value | None:
     readers = [use.node for use in value.uses() if use.idx == 0]
-    if value.const_value is None or value.is_graph_output() or len(readers) < len(value.uses()) or not readers:
+    if value.const_value is None or value.is_graph_input() or value.is_graph_output():
+        return None
+    if len(readers) < len(value.uses()) or not readers:
         return None
     array = np.asarray(value.const_value.numpy())
     results = [_laid_out(reader, array) for reader in readers]

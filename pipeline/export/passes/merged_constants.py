@@ -20,7 +20,8 @@ class MergedConstantsPass(ir.passes.InPlacePass):
         first: dict[tuple[object, ...], ir.Value] = {}
         before = len(model.graph.initializers)
         for name, value in list(model.graph.initializers.items()):
-            if name in self._weights or value.is_graph_output() or value.const_value is None:
+            is_fed_or_read = value.is_graph_input() or value.is_graph_output()
+            if name in self._weights or is_fed_or_read or value.const_value is None:
                 continue
             same = first.setdefault(_content(value.const_value), value)
             if same is not value:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import numpy as np
 import onnx_ir as ir
 
+from pipeline.export.passes.constants import constant
+
 
 class DoubleReversalPass(ir.passes.InPlacePass):
     """Drops pairs of `Slice` nodes that reverse the same axis: a backward layer inside `Bidirectional` leaves them."""
@@ -33,9 +35,7 @@ def reversed_axis(node: ir.Node) -> int | None:
     """The one axis that a `Slice` reverses whole, or None for any other node."""
     if node.op_type != "Slice" or len(node.inputs) != 5:
         return None
-    values = [
-        None if value is None or value.const_value is None else value.const_value.numpy() for value in node.inputs[1:]
-    ]
+    values = [constant(node, index) for index in range(1, 5)]
     if any(value is None or value.size != 1 for value in values):
         return None
     start, end, axis, step = (int(np.asarray(value).item()) for value in values)
