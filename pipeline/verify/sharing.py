@@ -7,6 +7,7 @@ import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
@@ -175,8 +176,9 @@ def _crowded(stored: _Stored, initializer: str, placements: list[WeightPlacement
     return [f"initializer {initializer!r} has {beside} elements beside its weights that are not zero"] if beside else []
 
 
-def _box(block: Block) -> tuple[slice, ...]:
-    return tuple(slice(start, start + size) for start, size in zip(block.start, block.shape, strict=True))
+def _box(block: Block) -> tuple[Any, ...]:
+    """The index of a block in its initializer; the dots make a view of one without axes too."""
+    return (*(slice(start, start + size) for start, size in zip(block.start, block.shape, strict=True)), ...)
 
 
 def _copies(stored: _Stored, by_initializer: dict[str, list[WeightPlacement]]) -> list[str]:

@@ -152,6 +152,17 @@ def test_a_weight_may_lie_in_parts_in_several_initializers(tmp_path):
     assert "1 are missing" in faults(model, (first,), tmp_path)["each weight is stored once"]
 
 
+def test_a_block_of_an_initializer_without_axes_is_its_one_element(tmp_path):
+    """A scale of shape (1,) that a converter stored as a scalar."""
+    model = onnx_model()
+    model.graph.initializer.append(numpy_helper.from_array(np.array(2.0, np.float32), "scale"))
+    block = Block(start=(), shape=(), offset=0, strides=())
+    scale = WeightPlacement(weight="scale", shape=(1,), dtype="float32", initializer="scale", blocks=(block,))
+    assert "every initializer is read" in faults(model, (*WEIGHT_MAP, scale), tmp_path)
+    again = scale.model_copy(update={"blocks": (block, block)})
+    assert "overlap others" in faults(model, (*WEIGHT_MAP, again), tmp_path)["no two weights share elements"]
+
+
 def test_something_beside_the_weights_of_an_initializer_fails(tmp_path):
     """What is outside all blocks has to be zero."""
     found = faults(block_model([1, 2, 3, 0, 7, 0]), (bias(block(0, 3, 0)),), tmp_path)
