@@ -37,11 +37,12 @@ class ConversionFailed(BadInput):
     """tf2onnx can't express the model; the message says which operations."""
 
 
-def convert(trace: Trace, values: Mapping[str, np.ndarray], opset: int) -> Any:
+def convert(trace: Trace, graph_def: Any, values: Mapping[str, np.ndarray], opset: int) -> Any:
     """The ONNX model proto of a traced graph.
 
     Args:
-        trace: the graph.
+        trace: the graph as it was traced.
+        graph_def: the same, `simplified`.
         values: what to put in place of each weight, by node name; one without stays an input of the result. No
             constant folding sees them, so that nothing is computed from a weight beforehand: what reads a weight reads
             the weight.
@@ -51,7 +52,6 @@ def convert(trace: Trace, values: Mapping[str, np.ndarray], opset: int) -> Any:
         ConversionFailed: where tf2onnx raises, and also where it only logs an error and would write a file that can't
             be loaded.
     """
-    graph_def = _optimised(trace)
     left_out = (*_LSTM_REWRITERS, _BIAS_REWRITER)
     rewriters: dict[str, Any] = {"rewrite_constant_fold": _placing(values), **dict.fromkeys(left_out, _leave)}
     with _listening() as errors, mock.patch.multiple(tfonnx, **rewriters), _branch_shapes():
@@ -92,8 +92,8 @@ def _branch_shapes() -> Any:
     return mock.patch.object(tf_loader, "tflist_to_onnx", listed)
 
 
-def _optimised(trace: Trace) -> Any:
-    """TensorFlow's constant folding as tf2onnx runs it, with each weight an input that can't be folded."""
+def simplified(trace: Trace) -> Any:
+    """The GraphDef after TensorFlow's constant folding as tf2onnx runs it, each weight an input: none is folded."""
     graph_def = tf.compat.v1.GraphDef()
     graph_def.CopyFrom(trace.graph_def)
     allow_inlining(graph_def)
@@ -106,6 +106,20 @@ def _optimised(trace: Trace) -> Any:
         tf.import_graph_def(graph_def, name="")
         feeds = [name for name in feeds if _has(graph, name)]
         return forget_argument_shapes(tf_loader.tf_optimize(feeds, list(trace.outputs), graph_def))
+
+
+def constants(graph_def: Any) -> list[np.ndarray]:
+    """All numbers that a simplified graph holds, its functions' too: constants, and what nodes have as attributes."""
+    nodes = [*graph_def.node, *(node for function in graph_def.library.function for node in function.node_def)]
+    held = []
+    for node in nodes:
+        for attribute in node.attr.values():
+            kind = attribute.WhichOneof("value")
+            if kind == "tensor":
+                held.append(tf.make_ndarray(attribute.tensor))
+            elif kind in ("f", "list"):
+                held.append(np.array([attribute.f, *attribute.list.f], np.float32))
+    return [array for array in held if array.size and (array.dtype.kind in "fiu" or array.dtype.name == "bfloat16")]
 
 
 def _placing(values: Mapping[str, np.ndarray]) -> Callable[[Any, Any], Any]:
@@ -136,10 +150,7 @@ def _has(graph: Any, tensor_name: str) -> bool:
 
 
 class _FoldLayoutOnly(ConstFoldOptimizer):  # type: ignore[misc]
-    """Folds transposes and reshapes, never arithmetic, casts or cuts; those too of integers that can be no weight.
-
-    Integers of rank 2 and more are quantised kernels.
-    """
+    """Folds transposes and reshapes, never arithmetic, casts or cuts; of integers those too, since none is a weight."""
 
     @staticmethod
     def _should_skip(node: Any) -> bool:
@@ -148,8 +159,7 @@ class _FoldLayoutOnly(ConstFoldOptimizer):  # type: ignore[misc]
         first = node.inputs[0] if node.type in _NEVER_FOLDED and node.inputs else None
         if first is None or not first.is_const():
             return False
-        value = first.get_tensor_value(as_list=False)
-        return bool(value.dtype.kind not in "iub" or value.ndim > 1)
+        return bool(first.get_tensor_value(as_list=False).dtype.kind not in "iub")
 
 
 class _NoFusionIntoWeights(BackToBackOptimizer):  # type: ignore[misc]

@@ -13,7 +13,7 @@ from onnx_ir.passes import PassManager
 from onnx_ir.passes import Sequential as PassSequence
 from onnx_ir.passes import common as passes
 
-from pipeline.export.convert import convert
+from pipeline.export.convert import constants, convert, simplified
 from pipeline.export.large_weights import make_initializers
 from pipeline.export.naming import name_tensors
 from pipeline.export.passes.canonical_order import CanonicalOrderPass
@@ -31,7 +31,7 @@ from pipeline.export.passes.reversals import DoubleReversalPass
 from pipeline.export.passes.site_names import SiteNamesPass
 from pipeline.export.passes.stacked_products import StackedProductsPass
 from pipeline.export.passes.wrapped_indices import WrappedIndicesPass
-from pipeline.export.stand_ins import stand_ins
+from pipeline.export.stand_ins import Finder, can_stand_in, stand_ins
 from pipeline.export.trace import Trace, trace
 from pipeline.export.weights import NamedWeight, place_weights, placement
 from pipeline.graph.flatten import FlatModel, unused_name
@@ -137,13 +137,18 @@ def _converted(
     """The converted graph with its weights in place, and where each lies."""
     node_of = {id(variable): node for node, variable in traced.weights.items()}
     read = {node_of[key]: weight for key, weight in weights.items() if key in node_of}
-    values = {node: np.asarray(each) for node, each in traced.weights.items() if node not in traced.large}
-    substitutes = dict(zip(values, stand_ins(list(values.values())), strict=True))
-    model = ir.from_proto(convert(traced, substitutes, opset))
+    followed = {node: weight for node, weight in read.items() if can_stand_in(weight.value.dtype)}
+    followed = {node: weight for node, weight in followed.items() if node not in traced.large}
+    # What is no weight of the model's (the state of a random generator) is a constant like any other.
+    own = {node: np.asarray(each) for node, each in traced.weights.items() if node not in read}
+    graph_def = simplified(traced)
+    held = [*constants(graph_def), *own.values()]
+    substitutes = stand_ins([weight.value for weight in followed.values()], held)
+    values = {**own, **dict(zip(followed, substitutes, strict=True))}
+    model = ir.from_proto(convert(traced, graph_def, values, opset))
     _GATHER(model)
-    small = [node for node in read if node in values]
-    placed = place_weights(model, [read[node] for node in small], [substitutes[node] for node in small])
-    placed += make_initializers(model, {node: weight for node, weight in read.items() if node in traced.large})
+    placed = place_weights(model, list(followed.values()), Finder(substitutes, held))
+    placed += make_initializers(model, {node: weight for node, weight in read.items() if node not in followed})
     model.metadata_props[WEIGHT_MAP_KEY] = weight_map_text(placed)
     unread = tuple(placement(weight) for key, weight in weights.items() if key not in node_of)
     return model, (*placed, *unread)

@@ -45,9 +45,7 @@ class _Holding:
         return not blocks or sum(int(np.prod(block.shape)) for block in blocks) == size
 
 
-def place_weights(
-    model: ir.Model, weights: Sequence[NamedWeight], stand_ins: Sequence[np.ndarray]
-) -> tuple[WeightPlacement, ...]:
+def place_weights(model: ir.Model, weights: Sequence[NamedWeight], finder: Finder) -> tuple[WeightPlacement, ...]:
     """Replace the stand-ins in `model` by the weights; returns where each weight lies.
 
     Initializers get the weights' names. A weight that the converter stored in several layouts is kept in one, and
@@ -58,7 +56,7 @@ def place_weights(
         BadInput: if the converter computed with a weight, so that its values are no longer in the graph.
         StoredTwice: if a weight is left in two layouts.
     """
-    holdings = _without_duplicates(model.graph, _holdings(model.graph, Finder(stand_ins)))
+    holdings = _without_duplicates(model.graph, _holdings(model.graph, finder))
     kept = _kept_once(model.graph, holdings, weights)
     names: set[str] = set()
     for holding in kept:
