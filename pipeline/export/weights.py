@@ -41,8 +41,7 @@ class _Holding:
         """Whether the initializer holds this one weight and all of it."""
         if set(self.blocks) != {weight}:
             return False
-        blocks = self.blocks[weight]
-        return not blocks or sum(int(np.prod(block.shape)) for block in blocks) == size
+        return _uncovered(size, [self.blocks[weight]]) == (0, 0)
 
 
 def place_weights(model: ir.Model, weights: Sequence[NamedWeight], finder: Finder) -> tuple[WeightPlacement, ...]:
@@ -54,7 +53,7 @@ def place_weights(model: ir.Model, weights: Sequence[NamedWeight], finder: Finde
 
     Raises:
         BadInput: if the converter computed with a weight, so that its values are no longer in the graph.
-        StoredTwice: if a weight is left in two layouts.
+        StoredTwice: if a weight, or a part of one, is left at two places.
     """
     holdings = _without_duplicates(model.graph, _holdings(model.graph, finder))
     kept = _kept_once(model.graph, holdings, weights)
@@ -64,7 +63,7 @@ def place_weights(model: ir.Model, weights: Sequence[NamedWeight], finder: Finde
         names.add(name)
         _fill(holding, weights, name)
     placements = tuple(entry for index, weight in enumerate(weights) for entry in _placements(index, weight, kept))
-    _refuse_lost(weights, placements)
+    _refuse_lost_or_repeated(weights, placements)
     model.metadata_props[WEIGHT_MAP_KEY] = weight_map_text(placements)
     return placements
 
@@ -206,16 +205,36 @@ def _placements(index: int, weight: NamedWeight, holdings: list[_Holding]) -> li
     return held or [placement(weight)]
 
 
-def _refuse_lost(weights: Sequence[NamedWeight], placements: Sequence[WeightPlacement]) -> None:
-    """Refuse a weight that the graph read before the conversion and that is not whole in it afterwards."""
+def _refuse_lost_or_repeated(weights: Sequence[NamedWeight], placements: Sequence[WeightPlacement]) -> None:
+    """Refuse a weight of which the graph does not hold every element exactly once.
+
+    One held twice may be a constant of the graph that was taken for it: no file may be made of that.
+    """
+    by_weight: dict[str, list[tuple[Block, ...]]] = {}
+    for entry in placements:
+        if entry.initializer is not None:
+            by_weight.setdefault(entry.weight, []).append(entry.blocks)
     for weight in weights:
-        entries = [entry for entry in placements if entry.weight == weight.name and entry.initializer is not None]
-        if sum(_elements(entry) for entry in entries) < weight.value.size:
+        missing, repeated = _uncovered(weight.value.size, by_weight.get(weight.name, []))
+        if missing:
             raise BadInput(
                 f"weight '{weight.name}' is not whole in the converted graph: the converter changed it, or merged it "
                 "with one of equal value"
             )
+        if repeated:
+            raise StoredTwice(f"weight '{weight.name}' would be stored with {repeated:,} of its elements repeated")
 
 
-def _elements(entry: WeightPlacement) -> int:
-    return sum(math.prod(block.shape) for block in entry.blocks) if entry.blocks else entry.size
+def _uncovered(size: int, places: Sequence[tuple[Block, ...]]) -> tuple[int, int]:
+    """How many elements of a weight lie at none of these places, and how many more lie there than the others."""
+    if all(not blocks for blocks in places):  # each is the weight: nothing to count
+        return (0, size * (len(places) - 1)) if places else (size, 0)
+    held = np.zeros(size, np.bool_)
+    total = 0
+    for blocks in places:
+        for block in blocks:
+            np.lib.stride_tricks.as_strided(held[block.offset :], block.shape, block.strides)[...] = True
+        held[...] |= not blocks
+        total += sum(math.prod(block.shape) for block in blocks) if blocks else size
+    covered = int(np.count_nonzero(held))
+    return size - covered, total - covered

@@ -13,8 +13,9 @@ import pytest
 import tensorflow as tf
 from keras import layers, ops
 
+from pipeline.errors import BadInput
 from pipeline.export.stand_ins import Finder, stand_ins
-from pipeline.export.weights import NamedWeight, place_weights
+from pipeline.export.weights import NamedWeight, StoredTwice, place_weights
 from pipeline.verify.sharing import check_sharing, metadata_weight_map
 from tests.export.recurrent.agreement import Exported
 
@@ -82,6 +83,28 @@ def test_a_weight_may_lie_in_parts(parts: list[Layout]) -> None:
     place_weights(model, [NamedWeight("w", weight, ())], Finder([stand_in]))
     for answer, part in zip(answers(model), parts, strict=True):
         np.testing.assert_array_equal(answer, part(weight))
+
+
+@pytest.mark.parametrize(
+    ("layouts", "error"),
+    [
+        ([lambda w: w[:2], lambda w: w[:2, None]], BadInput),
+        ([lambda w: w[:3]], BadInput),
+        ([lambda w: np.full((4,), w[1])], BadInput),
+        ([lambda w: w[:3], lambda w: w[2:]], StoredTwice),
+        ([lambda w: w, lambda w: w[1, ...]], StoredTwice),
+        ([lambda w: w, lambda w: np.full((1, 3), w[1])], StoredTwice),
+        ([lambda w: np.tile(w, (3, 1))], StoredTwice),
+        ([lambda w: w, lambda w: 2 * w], BadInput),
+    ],
+)
+def test_a_weight_that_is_not_there_exactly_once_is_refused(layouts: list[Layout], error: type[Exception]) -> None:
+    """Lost in part, repeated in part, spread, or computed with beside being whole: no file is made of any of these."""
+    weight = np.arange(4, dtype=np.float32)
+    (stand_in,) = stand_ins([weight])
+    model = constant_reader([layout(stand_in) for layout in layouts])
+    with pytest.raises(error):
+        place_weights(model, [NamedWeight("w", weight, ())], Finder([stand_in]))
 
 
 # --- in whole exports ---------------------------------------------------------------------------------------------
