@@ -11,6 +11,7 @@ import numpy as np
 import onnx_ir as ir
 
 from pipeline.errors import BadInput
+from pipeline.export.passes.constants import add_constant
 from pipeline.export.stand_ins import Finder
 from pipeline.graph.flatten import unused_name
 from pipeline.records import WEIGHT_MAP_KEY, Block, WeightPlacement, weight_map_text
@@ -151,14 +152,11 @@ def _read_laid_out(graph: ir.Graph, kept: ir.Value, other: ir.Value, steps: list
     """Let the readers of `other` read what the steps make of `kept`."""
     nodes: list[ir.Node] = []
     value = kept
-    for number, (operator, told) in enumerate(steps):
+    for operator, told in steps:
         if operator == "Transpose":
             node = ir.node(operator, [value], attributes={"perm": told})
         else:
-            name = f"{other.name}/shape_{number}"
-            shape = ir.Value(name=name, const_value=ir.tensor(np.array(told, np.int64), name=name))
-            graph.register_initializer(shape)
-            node = ir.node(operator, [value, shape])
+            node = ir.node(operator, [value, add_constant(graph, f"{other.name}/shape", np.array(told, np.int64))])
         nodes.append(node)
         value = node.outputs[0]
     if nodes:

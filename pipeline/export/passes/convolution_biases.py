@@ -8,6 +8,7 @@ import numpy as np
 import onnx_ir as ir
 
 from pipeline.export.passes.constants import add_constant, constant, integers, producer
+from pipeline.export.passes.readers import is_read_once
 from pipeline.export.passes.site_names import site_number
 
 _CHANNELS = 1  # of what a convolution gives: (batch, channel, ...)
@@ -67,12 +68,12 @@ def _sum(add: ir.Node, value: ir.Value) -> _Sum | None:
         return None
     index = 1 if add.inputs[0] is value else 0
     before, squeezed = producer(add, index), 0
-    if before is not None and before.op_type == "Squeeze" and _is_read_once(before):
+    if before is not None and before.op_type == "Squeeze" and is_read_once(before.outputs[0]):
         axes = integers(before, 1, "axes")
         if axes is None or any(axis <= _CHANNELS for axis in axes):
             return None
         before, squeezed = producer(before), len(axes)
-    if before is None or before.op_type not in ("Conv", "ConvTranspose") or not _is_read_once(before):
+    if before is None or before.op_type not in ("Conv", "ConvTranspose") or not is_read_once(before.outputs[0]):
         return None
     if site_number(before) != site_number(add):  # two call sites, each to be found by its name
         return None
@@ -80,10 +81,6 @@ def _sum(add: ir.Node, value: ir.Value) -> _Sum | None:
     if kernel is None or summand is None or (len(before.inputs) > 2 and before.inputs[2] is not None):
         return None
     return _Sum(add, before, summand, kernel.ndim - squeezed)
-
-
-def _is_read_once(node: ir.Node) -> bool:
-    return len(node.outputs[0].uses()) == 1 and not node.outputs[0].is_graph_output()
 
 
 def _channels(convolution: ir.Node) -> int | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import onnx_ir as ir
 
 from pipeline.export.passes.constants import permutation, producer
+from pipeline.export.passes.readers import is_read_once
 from pipeline.export.passes.site_names import site_number
 
 
@@ -35,7 +36,7 @@ def _with_bias(add: ir.Node) -> bool:
             continue  # two call sites, each to be found by its name
         if _vector_size(bias) not in {1, _columns(product)}:
             continue  # the sum may be wider than the product, which `Gemm` can't be
-        if len(product.outputs[0].uses()) > 1 or product.outputs[0].is_graph_output():
+        if not is_read_once(product.outputs[0]):
             continue
         _become(add, product, bias)
         return True

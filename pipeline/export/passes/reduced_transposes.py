@@ -6,6 +6,7 @@ import numpy as np
 import onnx_ir as ir
 
 from pipeline.export.passes.constants import add_constant, integers, permutation, producer
+from pipeline.export.passes.readers import is_read_once
 
 _AXES_ARE_AN_INPUT = {"ReduceSum": 13}
 _AXES_ARE_AN_INPUT_SINCE = 18
@@ -65,8 +66,7 @@ def _unsqueezed(node: ir.Node, before: ir.Node, order: list[int], axes: list[int
 
 def _may_follow(transpose: ir.Node, node: ir.Node) -> bool:
     """Whether a transpose can come behind the node that reads it, and leave nothing where it was."""
-    read_once = len(transpose.outputs[0].uses()) == 1 and not transpose.outputs[0].is_graph_output()
-    return read_once and not node.outputs[0].is_graph_output()
+    return is_read_once(transpose.outputs[0]) and not node.outputs[0].is_graph_output()
 
 
 def _follow(transpose: ir.Node, node: ir.Node, order: list[int]) -> None:

@@ -6,6 +6,7 @@ import onnx_ir as ir
 
 from pipeline.export.passes.constants import constant, producer
 from pipeline.export.passes.dimensions import Dimensions, Size
+from pipeline.export.passes.readers import is_read_once
 
 
 class StackedProductsPass(ir.passes.InPlacePass):
@@ -32,7 +33,7 @@ def _unflattened(stacks: ir.Node, known: Dimensions) -> bool:
     flat, stacked = constant(rows, 1), known.sizes(stacks.inputs[1])
     if len(kernel.shape) != 2 or flat is None or len(flat) != 2 or stacked is None:
         return False
-    if len(stacked) != len(source.shape) or len(result.uses()) > 1 or result.is_graph_output():
+    if len(stacked) != len(source.shape) or not is_read_once(result):
         return False
     width = known.size_of(source, len(stacked) - 1)
     if width != flat[1] or stacked[-1] != known.size_of(kernel, 1) or not isinstance(width, int):
