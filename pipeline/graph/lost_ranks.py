@@ -11,9 +11,8 @@ from collections.abc import Iterator
 from typing import Any
 
 from keras import tree
-from keras.src.models import functional
 
-from pipeline.graph.patching import replaced
+from pipeline.graph.scopes import with_results
 
 Shape = tuple[int | None, ...]
 
@@ -21,21 +20,13 @@ Shape = tuple[int | None, ...]
 @contextlib.contextmanager
 def restored_ranks() -> Iterator[None]:
     """While it lasts, a tensor of unknown rank that an operation of a functional model gives gets Keras' shape."""
-    wrapped = functional.operation_fn
 
-    def operation_fn(operation: Any, *args: Any, **kwargs: Any) -> Any:
-        call = wrapped(operation, *args, **kwargs)
+    def restore(operation: Any, result: Any) -> None:
+        for number, tensor in enumerate(tree.flatten(result)):
+            if _is_of_unknown_rank(tensor):
+                tensor.set_shape(_known_shape(operation, number))
 
-        def restoring(*inputs: Any, **arguments: Any) -> Any:
-            answers = call(*inputs, **arguments)
-            for number, tensor in enumerate(tree.flatten(answers)):
-                if _is_of_unknown_rank(tensor):
-                    tensor.set_shape(_known_shape(operation, number))
-            return answers
-
-        return restoring
-
-    with replaced(functional, "operation_fn", operation_fn):
+    with with_results(restore):
         yield
 
 

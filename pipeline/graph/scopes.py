@@ -19,16 +19,39 @@ from pipeline.graph.patching import replaced
 @contextlib.contextmanager
 def around_calls(enter: Callable[[Any], AbstractContextManager[Any]]) -> Iterator[None]:
     """While it lasts, running a functional model runs each operation inside `enter(operation)`."""
+
+    def inside(operation: Any, call: Callable[[], Any]) -> Any:
+        with enter(operation):
+            return call()
+
+    with _each_call(inside):
+        yield
+
+
+@contextlib.contextmanager
+def with_results(see: Callable[[Any, Any], None]) -> Iterator[None]:
+    """While it lasts, running a functional model tells `see(operation, result)` what each operation gave."""
+
+    def seen(operation: Any, call: Callable[[], Any]) -> Any:
+        result = call()
+        see(operation, result)
+        return result
+
+    with _each_call(seen):
+        yield
+
+
+@contextlib.contextmanager
+def _each_call(run: Callable[[Any, Callable[[], Any]], Any]) -> Iterator[None]:
     wrapped = functional.operation_fn
 
     def operation_fn(operation: Any, *args: Any, **kwargs: Any) -> Any:
         call = wrapped(operation, *args, **kwargs)
 
-        def within(*inputs: Any, **arguments: Any) -> Any:
-            with enter(operation):
-                return call(*inputs, **arguments)
+        def ran(*inputs: Any, **arguments: Any) -> Any:
+            return run(operation, lambda: call(*inputs, **arguments))
 
-        return within
+        return ran
 
     with replaced(functional, "operation_fn", operation_fn):
         yield
