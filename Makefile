@@ -28,7 +28,7 @@ BENCH_PYTHON := $(if $(filter gpu,$(DEVICE)),$(GPU_VENV),$(VENV))/bin/python
 ROOMS := $(wildcard pipeline/*.py)
 GRAPH := $(wildcard pipeline/graph/*.py)
 TRAINING := $(wildcard pipeline/training/*.py) pipeline/models/task.py
-EXPORT := $(wildcard pipeline/export/*.py pipeline/export/operations/*.py pipeline/truth/*.py pipeline/verify/*.py)
+EXPORT := $(wildcard pipeline/export/*.py pipeline/export/*/*.py pipeline/truth/*.py pipeline/verify/*.py)
 BENCH := $(wildcard pipeline/bench/*.py pipeline/measure/*.py benchmarks/*.py) pipeline/training/step_tensorflow.py
 
 comma := ,
