@@ -27,6 +27,7 @@ from pipeline.bench.plan import BATCHES
 from pipeline.errors import PipelineError
 from pipeline.measure.progress import display
 from pipeline.measure.protocol import Plan, Worker, measure
+from pipeline.quiet import load_tensorflow
 from pipeline.records import Subject
 from pipeline.store import write_record
 
@@ -90,7 +91,8 @@ def _parsed(arguments: list[str], names: list[str]) -> argparse.Namespace:
 
 def _names() -> tuple[list[str], frozenset[str]]:
     """All models, and those that only we have native nodes for."""
-    from benchmarks.peers import models  # loads TensorFlow, as late as can be
+    load_tensorflow()
+    from benchmarks.peers import models  # after TensorFlow, which they import loudly
 
     return list(models.NAMES), frozenset(models.NATIVE_ONLY_HERE)
 

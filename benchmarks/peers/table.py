@@ -63,9 +63,8 @@ def _verdicts(comparisons: Comparisons, at_least_fold: Collection[str]) -> Itera
 
 
 def _without_ours(comparisons: Comparisons) -> Iterator[str]:
-    yield from (
-        f"we have no file of {key.removesuffix(f'/{OURS}')}" for key in comparisons.no_file if key.endswith(OURS)
-    )
+    ends = f"/{OURS}"
+    yield from (f"we have no file of {key.removesuffix(ends)}" for key in comparisons.no_file if key.endswith(ends))
 
 
 def _lost(cells: Collection[Comparison]) -> Iterator[str]:

@@ -141,7 +141,7 @@ def _read_by(graph: CallGraph, ref: TensorRef) -> str:
     return ""
 
 
-# --- what tracing one call shows ------------------------------------------------------------------------
+# --- what tracing one call shows ----------------------------------------------------------------------------------
 
 
 def _of_effects(places: list[_Place]) -> Iterator[str]:
