@@ -60,6 +60,24 @@ def test_free_axes_are_named_by_their_input_and_followed_to_the_outputs() -> Non
     assert [spec.shape for spec in signature.outputs] == [("batch", "left_time", 4), ("batch", 4)]
 
 
+class Halved(layers.Layer):
+    """A layer whose shape inference says None for the batch, whatever it is given, as many do."""
+
+    def call(self, x):
+        """The first two features."""
+        return x[..., :2]
+
+    def compute_output_shape(self, shape):
+        """Two features."""
+        return (None, 2)
+
+
+def test_a_first_axis_that_a_layer_calls_none_is_the_batch() -> None:
+    """Keras' outputs begin with it; the frozen answers have to bear it out."""
+    x = keras.Input((4,), name="x")
+    assert read_signature(keras.Model(x, Halved()(x))).outputs[0].shape == ("batch", 2)
+
+
 def test_a_static_batch_stays_static() -> None:
     """Two rows, not any number."""
     signature = read_signature(ZOO["static_batch"]())
