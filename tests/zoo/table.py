@@ -46,11 +46,7 @@ def main(arguments: list[str]) -> int:
     print(text)
     if options.out:
         options.out.write_text(text + "\n", encoding="utf-8")
-    return int(any(_decides(cells, options.open) for cells in table.values()))
-
-
-def _decides(cells: Cells, open_points: list[str]) -> bool:
-    return any(holds is False for point, (holds, _) in cells.items() if point not in open_points)
+    return int(any(holds is False for cells in table.values() for holds, _ in cells.values()))
 
 
 def measure(names: list[str], root: Path) -> dict[str, Cells]:
@@ -156,9 +152,6 @@ def _parsed(arguments: list[str]) -> argparse.Namespace:
     parser.add_argument("names", nargs="*", help="models (default: all)")
     parser.add_argument("--sample", type=int, help="so many models, drawn by --seed")
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument(
-        "--open", action="append", default=[], choices=COLUMNS, help="a point that prints its no but fails nothing"
-    )
     parser.add_argument("--out", type=Path, help="also write the table to this file")
     return parser.parse_args(arguments)
 
