@@ -25,6 +25,15 @@ CASES = {
         "t = Transpose<perm=[1,0]>(w) p = MatMul(x, t) y = Add(p, b)",
         {"Gemm": 1},
     ),
+    "a_kernel_of_unknown_rank_read_transposed_becomes_one": Case(
+        "float[N,2] x", MATRIX, "t = Transpose<perm=[1,0]>(w) y = MatMul(x, t)", {"Gemm": 1}, unknown=("t",)
+    ),
+    "a_bias_behind_a_transpose_that_changes_nothing_is_taken_and_the_transpose_stays": Case(
+        "float[N,3] x",
+        BIAS,
+        "t = Transpose<perm=[0,1]>(w) p = MatMul(x, t) y = Add(p, b)",
+        {"Transpose": 1, "Gemm": 1},
+    ),
     "a_bias_of_one_number_is_taken": Case("float[N,3] x", f"{MATRIX}, float[1] b = {{7}}", SUM, {"Gemm": 1}),
     "a_bias_wider_than_the_product_is_left": Case(
         "float[N,3] x", "float[3,1] w = {1,2,3}, float[2] b = {7,8}", SUM, KEPT
@@ -35,8 +44,17 @@ CASES = {
         "t = Transpose<perm=[1,0]>(w) p = MatMul(x, t) y = Add(p, b)",
         {"Gemm": 1, "Add": 1},
     ),
+    "a_bias_that_may_be_wider_than_the_product_is_left": Case(
+        "float[N,3] x, float[3,K] w", "float[5] b = {1,2,3,4,5}", SUM, KEPT
+    ),
     "a_bias_of_rank_2_is_left": Case("float[N,3] x", f"{MATRIX}, float[1,2] b = {{7,8}}", SUM, KEPT),
     "a_bias_that_is_fed_is_left": Case("float[N,3] x, float[2] b", MATRIX, SUM, KEPT),
+    "a_sum_behind_another_operator_is_left": Case(
+        "float[2,2] x",
+        "float[2,2] w = {1,2,3,4}, float[2] b = {7,8}",
+        "p = Mul(x, w) y = Add(p, b)",
+        {"Mul": 1, "Add": 1},
+    ),
     "a_stack_of_matrices_is_left": Case("float[N,4,3] x", BIAS, SUM, KEPT),
     "a_vector_times_a_matrix_is_left": Case("float[3] x", BIAS, SUM, KEPT),
     "a_matrix_times_a_stack_is_left": Case(
