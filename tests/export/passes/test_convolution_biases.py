@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from pipeline.export.passes.convolution_biases import ConvolutionBiasesPass
-from tests.export.passes.agreement import Case, left_by
+from tests.export.passes.agreement import Case, left_by, model_of
 
 KERNEL = "float[2,1,2,2] k = {1,2,3,4,5,6,7,8}, float[1] c = {2}"
 BIAS = f"{KERNEL}, float[1,2,1,1] b = {{7,8}}"
@@ -109,6 +109,12 @@ CASES = {
         "p = AveragePool<kernel_shape=[2,2]>(x) q = Add(p, b) y = Mul(q, c)",
         {"AveragePool": 1, "Add": 1, "Mul": 1},
     ),
+    "another_operator_of_a_constant_keeps_its_sum": Case(
+        "float[N,1,4,4] x",
+        "float[1,2,1,1] k = {1,2}, float[1,2,1,1] b = {7,8}, float[1] c = {2}",
+        SUM.replace("Conv", "Sub"),
+        {"Sub": 1, "Add": 1, "Mul": 1},
+    ),
     "another_operation_than_a_sum_is_left": Case(
         "float[N,1,4,4] x", BIAS, "p = Conv(x, k) q = Sub(p, b) y = Mul(q, c)", {"Conv": 1, "Sub": 1, "Mul": 1}
     ),
@@ -118,6 +124,9 @@ CASES = {
         "float[2,1,2] k = {1,2,3,4}, float[2] b = {7,8}, float[1] c = {2}",
         SUM,
         KEPT,
+    ),
+    "as_many_numbers_along_another_axis_are_left": Case(
+        "float[N,1,4,3] x", f"{KERNEL}, float[1,1,1,2] b = {{7,8}}", SUM, KEPT
     ),
     "numbers_along_two_axes_are_left": Case(
         "float[N,1,2,3] x", f"{KERNEL}, float[1,2,1,2] b = {{7,8,9,10}}", SUM, KEPT
@@ -181,3 +190,17 @@ CASES = {
 def test_convolutions_take_what_is_added_to_each_channel(name: str) -> None:
     """On graphs by hand."""
     assert left_by(ConvolutionBiasesPass(), CASES[name]) == CASES[name].left
+
+
+def test_a_bias_taken_is_not_kept_beside_its_vector() -> None:
+    """One initializer for one weight."""
+    model = model_of(CASES["a_bias_that_two_convolutions_add_is_taken_by_both"])
+    assert ConvolutionBiasesPass()(model).modified
+    assert sorted(model.graph.initializers) == ["b/vector", "c", "k"]
+
+
+def test_a_constant_that_nobody_reads_is_left_for_another_pass() -> None:
+    """Neither laid out anew nor a change."""
+    model = model_of(Case("float[N,1,4,4] x", BIAS, "p = Conv(x, k) y = Mul(p, c)", {}))
+    assert not ConvolutionBiasesPass()(model).modified
+    assert sorted(model.graph.initializers) == ["b", "c", "k"]
