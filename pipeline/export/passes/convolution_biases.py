@@ -64,7 +64,7 @@ def _moved(graph: ir.Graph, value: ir.Value) -> bool:
 
 def _sum(add: ir.Node, value: ir.Value) -> _Sum | None:
     """The sum of `value` and a convolution without a bias, whose result nothing else reads."""
-    if add.op_type != "Add" or add.inputs[0] is add.inputs[1] or add.outputs[0].is_graph_output():
+    if add.op_type != "Add" or add.outputs[0].is_graph_output():
         return None
     index = 1 if add.inputs[0] is value else 0
     before, squeezed = producer(add, index), 0
