@@ -33,10 +33,12 @@ def _unflattened(stacks: ir.Node, known: Dimensions) -> bool:
     flat, stacked = constant(rows, 1), known.sizes(stacks.inputs[1])
     if len(kernel.shape) != 2 or flat is None or len(flat) != 2 or stacked is None:
         return False
+    if 0 in (*flat, *stacked):  # copied from what is reshaped
+        return False
     if len(stacked) != len(source.shape) or not is_read_once(result):
         return False
     width = known.size_of(source, len(stacked) - 1)
-    if width != flat[1] or stacked[-1] != known.size_of(kernel, 1) or not isinstance(width, int):
+    if width != flat[1] or stacked[-1] != known.size_of(kernel, 1):
         return False
     if not _are_the_same(list(stacked[:-1]), [known.size_of(source, axis) for axis in range(len(stacked) - 1)]):
         return False

@@ -48,6 +48,7 @@ CASES = {
     "rows_that_become_a_deeper_stack_are_left": Case(
         "float[N,4,3] x", f"{MATRIX}, int64[4] h = {{-1,4,1,2}}", TOLD, KEPT
     ),
+    "rows_that_stay_rows_are_left": Case("float[N,3,3] x", f"{MATRIX}, int64[2] h = {{-1,2}}", TOLD, KEPT),
     "rows_with_an_axis_more_before_are_left": Case(
         "float[N,4,3] x", f"{MATRIX}, int64[4] h = {{1,-1,4,2}}", TOLD, KEPT
     ),
@@ -67,9 +68,20 @@ CASES = {
         f"{FLAT} {LENGTHS} y = Reshape(p, h)",
         {**KEPT, **COMPUTED},
     ),
+    "a_number_told_of_a_free_length_is_left": Case("float[N,5,3] x", f"{MATRIX}, int64[3] h = {{3,5,2}}", TOLD, KEPT),
     "a_length_that_is_copied_from_the_rows_is_left": Case(
         "float[N,1,3] x", f"{MATRIX}, int64[3] h = {{0,1,2}}", TOLD, KEPT
     ),
+    "a_length_of_nothing_that_is_copied_from_the_rows_is_left": Case(
+        "float[N,0,3] x", f"{MATRIX}, int64[3] h = {{-1,0,2}}", TOLD, KEPT
+    ),
+    "a_width_of_nothing_that_is_copied_from_the_stack_is_left": Case(
+        "float[N,5,0] x",
+        "float[5,2] w = {1,2,3,4,5,6,7,8,9,10}, int64[2] f = {-1,0}, int64[3] h = {-1,5,2}",
+        TOLD,
+        KEPT,
+    ),
+    "a_stack_told_by_what_is_fed_is_left": Case("float[N,4,3] x, int64[3] h", MATRIX, TOLD, KEPT),
     "a_product_that_two_read_is_left": Case(
         "float[N,5,3] x",
         f"{MATRIX}, int64[3] h = {{-1,5,2}}",
@@ -93,6 +105,12 @@ CASES = {
         TOLD,
         KEPT,
     ),
+    "a_product_with_a_stack_of_as_many_rows_as_columns_is_left": Case(
+        "float[2,5,3] x",
+        "float[2,3,3] w = {1,2,3,4,5,6,7,8,9,9,8,7,6,5,4,3,2,1}, int64[2] f = {-1,3}, int64[3] h = {-1,5,3}",
+        TOLD,
+        KEPT,
+    ),
     "a_product_with_a_vector_is_left": Case(
         "float[N,3,3] x", "float[3] w = {1,2,3}, int64[2] f = {-1,3}, int64[3] h = {1,-1,3}", TOLD, KEPT
     ),
@@ -101,6 +119,21 @@ CASES = {
         "float[3,2] w = {1,2,3,4,5,6}, int64[3] f = {-1,2,3}, int64[3] h = {-1,4,2}",
         TOLD,
         KEPT,
+    ),
+    "a_stack_flattened_to_a_stack_with_its_width_in_between_is_left": Case(
+        "float[4,4,3] x",
+        "float[4,2] w = {1,2,3,4,5,6,7,8}, int64[3] f = {-1,3,4}, int64[3] h = {-1,4,2}",
+        TOLD,
+        KEPT,
+    ),
+    "a_row_flattened_to_a_vector_is_left": Case(
+        "float[1,3] x", "float[3,2] w = {1,2,3,4,5,6}, int64[1] f = {-1}, int64[2] h = {1,2}", TOLD, KEPT
+    ),
+    "a_row_that_is_repeated_is_left": Case(
+        "float[1,3] x",
+        "float[3,2] w = {1,2,3,4,5,6}, int64[2] f = {4,3}, int64[2] h = {-1,2}",
+        TOLD.replace("Reshape(x", "Expand(x"),
+        {"Expand": 1, "MatMul": 1, "Reshape": 1},
     ),
     "a_stack_flattened_to_rows_that_are_computed_is_left": Case(
         "float[N,5,3] x, float[15,K] z",
