@@ -110,9 +110,9 @@ class Dimensions:
         if value.const_value is not None and not value.is_graph_input():
             return _of_constant(np.asarray(value.const_value.numpy()))
         node = value.producer()
-        if node is None or value is not node.outputs[0]:
+        if node is None:
             return None
-        compute = {
+        compute = {  # each has one output
             "Shape": self._shape,
             "Cast": self._cast,
             "Identity": lambda node: self._read(node.inputs[0]),
@@ -148,13 +148,13 @@ class Dimensions:
 
     def _joined(self, node: ir.Node) -> _Integers | None:
         parts = [self._read(each) for each in node.inputs]
-        if any(part is None or part.rank != 1 for part in parts):
+        if any(part is None for part in parts):
             return None
         return _Integers(1, tuple(size for part in parts if part is not None for size in part.elements))
 
     def _picked(self, node: ir.Node) -> _Integers | None:
         found, indices = self._read(node.inputs[0]), constant(node, 1)
-        if found is None or found.rank != 1 or indices is None or indices.ndim > 1:
+        if found is None or indices is None or indices.ndim > 1:
             return None
         count = len(found.elements)
         if any(not -count <= int(index) < count for index in indices.ravel()):
@@ -164,7 +164,7 @@ class Dimensions:
     def _multiplied(self, node: ir.Node) -> _Integers | None:
         """The product of a vector's elements: TensorFlow flattens axes, one alone too, by it."""
         found, axes = self._read(node.inputs[0]), integers(node, 1, "axes")
-        if found is None or found.rank != 1 or (axes or [0]) not in ([0], [-1]):
+        if found is None or found.rank != 1:
             return None
         if not axes and "noop_with_empty_axes" in node.attributes:
             return None
@@ -175,7 +175,7 @@ class Dimensions:
         found = self._read(node.inputs[0])
         start, end = _one(integers(node, 1, "starts")), _one(integers(node, 2, "ends"))
         stride = _one(integers(node, 4, "steps")) if len(node.inputs) > 4 else 1
-        if found is None or found.rank != 1 or start is None or end is None or not stride or stride < 0:
+        if found is None or start is None or end is None or not stride or stride < 0:
             return None
         return _Integers(1, found.elements[slice(start, end, stride)])
 
@@ -195,7 +195,7 @@ def _product(factors: Sizes) -> Size:
 
 def _is_stack_by_matrix(product: ir.Node) -> bool:
     """Whether the second factor is one matrix, so that the first one's leading axes are the result's."""
-    return len(_shape_of(product.inputs[0])) >= 2 and len(_shape_of(product.inputs[1])) == 2
+    return len(_shape_of(product.inputs[1])) == 2
 
 
 def _shape_of(value: ir.Value | None) -> Sequence[object]:
@@ -204,4 +204,5 @@ def _shape_of(value: ir.Value | None) -> Sequence[object]:
 
 
 def _one(numbers: Sequence[int] | None) -> int | None:
-    return numbers[0] if numbers is not None and len(numbers) == 1 else None
+    """What a vector is told along its one axis; None if that is computed, or nothing is told."""
+    return numbers[0] if numbers else None
