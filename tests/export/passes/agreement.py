@@ -40,6 +40,7 @@ def left_by(lean: ir.passes.PassBase, case: Case) -> Counter[str]:
     before = list(answers(model))
     lean(model)
     RemoveUnusedNodesPass()(model)
+    onnx.shape_inference.infer_shapes(ir.to_proto(model), strict_mode=True)  # raises where a shape is told wrong
     for new, old in zip(answers(model), before, strict=True):
         assert [each.dtype for each in new] == [each.dtype for each in old]
         for one, other in zip(new, old, strict=True):

@@ -52,6 +52,9 @@ CASES = {
         IMAGE, "int64[2] a = {1,2}", f"{BACK} y = ReduceMean(t, a)", KEPT
     ),
     "a_mean_over_all_axes_unnamed_stays": Case(IMAGE, "", f"{BACK} y = ReduceMean<keepdims=0>(t)", KEPT),
+    "a_mean_over_no_axes_which_is_over_all_stays": Case(
+        IMAGE, "int64[0] a = {}", f"{BACK} m = ReduceMean<keepdims=0>(t, a) y = Neg(m)", {**KEPT, "Neg": 1}
+    ),
     "a_mean_over_axes_that_are_computed_stays": Case(
         IMAGE, "int64[2] b = {-1,-2}", f"a = Neg(b) {BACK} y = ReduceMean<keepdims=0>(t, a)", {"Neg": 1, **KEPT}
     ),
@@ -66,6 +69,18 @@ CASES = {
     ),
     "a_mean_that_is_read_comes_first_where_axes_are_left_in_another_order": Case(
         IMAGE, LAST, f"{BACK} m = ReduceMean<keepdims=0>(t, a) y = Neg(m)", {**KEPT, "Neg": 1}
+    ),
+    "a_mean_that_is_read_comes_first_where_axes_are_left_rotated": Case(
+        IMAGE,
+        "int64[1] a = {3}",
+        "t = Transpose<perm=[1,2,0,3]>(x) m = ReduceMean<keepdims=0>(t, a) y = Neg(m)",
+        {**KEPT, "Neg": 1},
+    ),
+    "a_mean_that_is_read_leaves_no_transpose_where_the_order_is_left": Case(
+        IMAGE,
+        "int64[2] a = {1,2}",
+        f"{BACK} m = ReduceMean<keepdims=0>(t, a) y = Neg(m)",
+        {"ReduceMean": 1, "Neg": 1},
     ),
     "a_transpose_that_two_read_goes_on_where_the_order_is_left": Case(
         IMAGE,
