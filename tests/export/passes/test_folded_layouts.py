@@ -19,9 +19,9 @@ CASES = {
         "float[N,2] x", MATRIX, "t = Transpose(w) y = MatMul(x, t)", {"MatMul": 1}
     ),
     "a_weight_rotated_is_stored_so": Case(
-        "float[4,3,1] x",
+        "float[3,4,1] x",
         "float[1,3,4] w = {1,2,3,4,5,6,7,8,9,10,11,12}",
-        "t = Transpose<perm=[2,1,0]>(w) u = Transpose<perm=[1,0,2]>(t) v = Transpose<perm=[1,0,2]>(u) y = Add(x, v)",
+        "t = Transpose<perm=[1,2,0]>(w) u = Transpose<perm=[1,0,2]>(t) v = Transpose<perm=[1,0,2]>(u) y = Add(x, v)",
         {"Add": 1},
     ),
     "a_weight_of_half_precision_is_stored_so": Case(
@@ -99,6 +99,13 @@ CASES = {
     ),
     "a_layout_that_is_an_output_stays": Case(
         "float[N,2] x", MATRIX, f"{TURNED} y = MatMul(x, t)", KEPT, gives="float y, float t"
+    ),
+    "a_layout_that_is_an_output_stays_beside_another_reader_of_it": Case(
+        "float[N,2] x",
+        MATRIX,
+        f"{TURNED} s = Transpose<perm=[1,0]>(w) y = MatMul(x, s)",
+        {"Transpose": 2, "MatMul": 1},
+        gives="float y, float t",
     ),
     "a_weight_that_is_an_output_stays": Case(
         "float[N,2] x", MATRIX, f"{TURNED} y = MatMul(x, t)", KEPT, gives="float y, float w"

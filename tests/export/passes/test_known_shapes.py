@@ -117,5 +117,14 @@ def test_a_shape_that_is_an_output_too_is_not_what_the_reshape_reads() -> None:
     assert constant(_reshape(model), 1) is not None
 
 
+def test_one_size_that_stays_is_left_to_be_inferred() -> None:
+    """Copied from what is reshaped, it would keep another reshape before it from going."""
+    model = model_of(CASES["one_size_is_told_at_opset_13"])
+    KnownShapesPass()(model)
+    told = constant(_reshape(model), 1)
+    assert told is not None
+    assert told.tolist() == [-1, 6]
+
+
 def _reshape(model: ir.Model) -> ir.Node:
     return next(node for node in model.graph if node.op_type == "Reshape")

@@ -101,6 +101,13 @@ CASES = {
         "t = Slice(x, m, lo, a, m) r = Exp(t) u = Slice(r, m, lo, a, m) y = Neg(u)",
         {**KEPT, "Exp": 1},
     ),
+    "another_operator_of_five_inputs_stays": Case(
+        "float[N,1] x",
+        "float[1] m = {-1}, float[1] lo = {-4294967296}, float[1] a = {1}",
+        "t = BatchNormalization<epsilon=2.0>(x, m, lo, a, m) u = BatchNormalization<epsilon=2.0>(t, m, lo, a, m) "
+        "y = Neg(u)",
+        {"BatchNormalization": 2, "Neg": 1},
+    ),
     "two_slices_that_reverse_nothing_stay": Case(
         X,
         "int64[1] o = {0}, int64[1] e = {2}, int64[1] a = {1}, int64[1] k = {1}",

@@ -81,6 +81,13 @@ CASES = {
         "a = Add(x, n) b = Max(a, x) i = Mod(b, n) y = Gather(w, i)",
         {"Add": 1, "Max": 1, "Mod": 1, "Gather": 1},
     ),
+    "an_index_that_is_multiplied_stays": Case(
+        "int64[3] x",
+        "int64[3] w = {1,2,3}, int64 z = {0}, int64 n = {3}",
+        f"{INDEX} y = Mul(w, i)",
+        {"Less": 1, "Add": 1, "Where": 1, "Mul": 1},
+        gives="int64 y",
+    ),
     "another_index_compared_stays": Case(
         "int64[N] x",
         NUMBERS,
