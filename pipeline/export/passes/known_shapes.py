@@ -45,6 +45,6 @@ def _constant_shape(node: ir.Node, found: Sizes, known: Dimensions) -> list[int]
     if len(unknown) < 2:
         return shape
     for index in unknown:
-        if not isinstance(found[index], int) and found[index] == known.size_of(node.inputs[0], index):
+        if found[index] == known.size_of(node.inputs[0], index):
             shape[index] = _COPIED
     return shape if shape.count(_INFERRED) < 2 else None

@@ -33,7 +33,7 @@ def _undone(node: ir.Node) -> ir.Value | None:
 
 def reversed_axis(node: ir.Node) -> int | None:
     """The one axis that a `Slice` reverses whole, or None for any other node."""
-    if node.op_type != "Slice" or len(node.inputs) != 5:
+    if node.op_type != "Slice":
         return None
     values = [constant(node, index) for index in range(1, 5)]
     if any(value is None or value.size != 1 for value in values):

@@ -27,7 +27,7 @@ class WrappedIndicesPass(ir.passes.InPlacePass):
 def _unwrapped(gather: ir.Node) -> ir.Value | None:
     where = producer(gather, 1)
     size = _size_along(gather)
-    if where is None or where.op_type != "Where" or size is None:
+    if where is None or where.op_type != "Where":
         return None
     is_negative, shifted, index = producer(where, 0), producer(where, 1), where.inputs[2]
     if is_negative is None or is_negative.op_type != "Less" or shifted is None or shifted.op_type != "Add":
