@@ -32,4 +32,6 @@ class MergedConstantsPass(ir.passes.InPlacePass):
 
 def _content(tensor: ir.TensorProtocol) -> tuple[object, ...]:
     array = np.asarray(tensor.numpy())
-    return (tensor.dtype, array.shape, array.tobytes() if array.dtype != object else tuple(array.ravel().tolist()))
+    # NumPy pads text with bytes of 0, so that what ends in them is what does not.
+    held = tuple(tensor.string_data()) if isinstance(tensor, ir.StringTensor) else array.tobytes()
+    return (tensor.dtype, array.shape, held)
