@@ -7,7 +7,7 @@ from onnx_ir.passes import PassManager
 
 from pipeline.export.passes.composed_transposes import ComposedTransposesPass
 from pipeline.export.passes.reduced_transposes import ReducedTransposesPass
-from tests.export.passes.agreement import Case, left_by
+from tests.export.passes.agreement import Case, left_by, model_of
 
 IMAGE = "float[N,2,3,4] x"
 BACK = "t = Transpose<perm=[0,2,3,1]>(x)"
@@ -179,3 +179,11 @@ def test_every_reduction_may_come_first(operator: str, perm: str) -> None:
     case = Case(IMAGE, "int64[2] a = {0,2}", body, {})
     left = left_by(PassManager([ReducedTransposesPass(), ComposedTransposesPass()], steps=3), case)
     assert left[operator] == 1
+
+
+def test_an_operator_that_is_not_known_stays_whatever_its_attributes_are_called() -> None:
+    """What it does with axes is not known either."""
+    model = model_of(CASES["a_mean_at_opset_13_names_its_axes_in_an_attribute"])
+    (mean,) = (node for node in model.graph if node.op_type == "ReduceMean")
+    mean.op_type = "ReduceMedian"
+    assert not ReducedTransposesPass()(model).modified
