@@ -10,7 +10,10 @@ _THROUGH = ir.DataType.INT32
 
 
 class IdentityMatricesPass(ir.passes.InPlacePass):
-    """Makes an `EyeLike` of another dtype one of int32, and casts it: `ops.trace` asks for bool."""
+    """Makes an `EyeLike` of another dtype one of int32, and casts it: `ops.trace` asks for bool.
+
+    What it takes the size of is cast to int32 before, if that is of another dtype.
+    """
 
     def call(self, model: ir.Model) -> ir.passes.PassResult:
         """Rewire in place; dtypes have to be inferred before."""
@@ -22,13 +25,16 @@ def _with_kernel(node: ir.Node) -> bool:
     (given,), (output,) = node.inputs, node.outputs
     stated = node.attributes.get("dtype")
     dtype = ir.DataType(stated.as_int()) if stated is not None else output.dtype
-    if dtype is None or dtype in _KERNELS:
+    is_read = given is None or given.dtype is None or given.dtype in _KERNELS
+    if dtype is None or (dtype in _KERNELS and is_read):
         return False
     assert node.graph is not None
-    if given is not None and given.dtype is not None and given.dtype not in _KERNELS:
+    if not is_read:
         counted = ir.node("Cast", [given], attributes={"to": _THROUGH}, name=f"{node.name}/Cast")
         node.graph.insert_before(node, counted)
         node.replace_input_with(0, counted.outputs[0])
+    if dtype in _KERNELS:
+        return True
     node.attributes["dtype"] = ir.AttrInt64("dtype", _THROUGH)
     cast = ir.node("Cast", [output], attributes={"to": dtype}, name=f"{node.name}/Cast_1")
     ir.convenience.replace_all_uses_with(output, cast.outputs[0], replace_graph_outputs=True)
