@@ -97,6 +97,9 @@ CASES = {
     "a_convolution_with_a_bias_keeps_the_sum": Case(
         "float[N,1,4,4] x", f"{BIAS}, float[2] d = {{1,2}}", SUM.replace("(x, k)", "(x, k, d)"), KEPT
     ),
+    "a_bias_that_is_left_out_by_an_empty_name_is_taken": Case(
+        "float[N,1,4,4] x", BIAS, SUM.replace("(x, k)", '(x, k, "")'), TAKEN
+    ),
     "a_kernel_that_is_computed_keeps_the_sum": Case(
         "float[N,1,4,4] x, float[2,1,2,2] k",
         BIAS.removeprefix("float[2,1,2,2] k = {1,2,3,4,5,6,7,8}, "),

@@ -74,6 +74,12 @@ VECTORS = {
         "s = Shape(x) g = Gather(s, i) h = Unsqueeze(g, a)",
         ["x.1"],
     ),
+    "an_axis_put_in_where_a_scalar_says": (
+        X,
+        "int64 i = {1}, int64 a = {0}",
+        "s = Shape(x) g = Gather(s, i) h = Unsqueeze(g, a)",
+        ["x.1"],
+    ),
     "sizes_made_a_matrix": (X, "int64[1] a = {0}", "s = Shape(x) h = Unsqueeze(s, a)", UNKNOWN),
     "sizes_made_a_matrix_behind_a_squeeze_that_takes_nothing_away": (
         X,
@@ -140,6 +146,12 @@ VECTORS = {
         "int64[1] i = {0}, int64[1] j = {9}, int64[1] a = {0}, int64[1] k = {2}",
         "s = Shape(x) h = Slice(s, i, j, a, k)",
         ["x.0", 6],
+    ),
+    "a_slice_of_what_is_fed": (
+        f"{X}, int64[3] v",
+        "int64[1] i = {1}, int64[1] j = {9}",
+        "h = Slice(v, i, j)",
+        UNKNOWN,
     ),
     "a_slice_backwards": (
         X,
@@ -271,6 +283,20 @@ def test_a_mean_of_unknown_rank_has_not_the_shape_of_what_is_normalised() -> Non
     case = Case(X, "float[6] w = {1,1,1,1,1,1}", "n, y = LayerNormalization(x, w)", {}, unknown=("y",))
     y = _named(model_of(case), "y")
     assert [_said(Dimensions().size_of(y, axis)) for axis in range(3)] == ["y.0", "y.1", "y.2"]
+
+
+@pytest.mark.parametrize("unknown", ["r", "m"])
+def test_a_product_with_a_factor_of_unknown_rank_has_its_own_axes(unknown: str) -> None:
+    """Which of them are a stack's is not known."""
+    case = Case(f"{X}, float[6,K] w", "", "r = Relu(x) m = Relu(w) y = MatMul(r, m)", {}, unknown=(unknown, "y"))
+    y = _named(model_of(case), "y")
+    assert [_said(Dimensions().size_of(y, axis)) for axis in range(3)] == ["y.0", "y.1", "y.2"]
+
+
+def test_what_is_made_of_nothing_has_its_own_axes() -> None:
+    """There is no earlier tensor."""
+    case = Case(X, "", "r = RandomNormal<shape=[3,5]>() y = Add(r, x)", {}, unknown=("r",))
+    assert _said(Dimensions().size_of(_named(model_of(case), "r"), 0)) == "r.0"
 
 
 def test_a_shape_of_unknown_rank_says_nothing() -> None:

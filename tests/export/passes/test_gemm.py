@@ -55,6 +55,10 @@ CASES = {
         "p = Mul(x, w) y = Add(p, b)",
         {"Mul": 1, "Add": 1},
     ),
+    "a_difference_is_left": Case("float[N,3] x", BIAS, SUM.replace("Add", "Sub"), {"MatMul": 1, "Sub": 1}),
+    "another_operator_of_a_transposed_matrix_is_left": Case(
+        "float[2,3] x", MATRIX, "t = Transpose<perm=[1,0]>(w) y = Mul(x, t)", {"Transpose": 1, "Mul": 1}
+    ),
     "a_stack_of_matrices_is_left": Case("float[N,4,3] x", BIAS, SUM, KEPT),
     "a_vector_times_a_matrix_is_left": Case("float[3] x", BIAS, SUM, KEPT),
     "a_matrix_times_a_stack_is_left": Case(
@@ -65,6 +69,20 @@ CASES = {
     ),
     "a_product_of_unknown_rank_is_left": Case(
         "float[N,3] x", BIAS, f"r = Relu(x) {SUM.replace('(x', '(r')}", {"Relu": 1, **KEPT}, unknown=("r",)
+    ),
+    "a_product_with_a_kernel_of_unknown_rank_is_left": Case(
+        "float[N,3] x, float[3,2] z",
+        "float[2] b = {7,8}",
+        f"w = Relu(z) {SUM}",
+        {"Relu": 1, **KEPT},
+        unknown=("w",),
+    ),
+    "a_bias_of_a_transposed_kernel_of_unknown_columns_is_left": Case(
+        "float[N,2] x, float[3,2] z",
+        "float[3] b = {7,8,9}",
+        "w = Relu(z) t = Transpose<perm=[1,0]>(w) p = MatMul(x, t) y = Add(p, b)",
+        {"Relu": 1, "Gemm": 1, "Add": 1},
+        unknown=("w",),
     ),
     "a_stack_turned_over_entirely_is_left": Case(
         "float[N,2] x",

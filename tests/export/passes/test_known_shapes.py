@@ -88,6 +88,12 @@ CASES = {
         "else_branch = other () => (float q) { k = Neg(x) q = Reshape(k, h) }>",
         {"If": 1, "Neg": 1, "Reshape": 2},
     ),
+    "a_shape_to_expand_to_goes_on_being_computed": Case(
+        "float[N,1] x",
+        "int64[1] i = {0}, int64[1] n = {6}",
+        f"{PICKED} y = Expand(x, h)",
+        {"Shape": 1, "Gather": 1, "Concat": 1, "Expand": 1},
+    ),
     "a_shape_that_is_an_output_too_stays_one": Case(
         "float[N,2,3] x",
         "int64[1] i = {0}, int64[1] n = {6}",

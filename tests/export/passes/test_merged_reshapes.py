@@ -100,6 +100,9 @@ CASES = {
         "t = Squeeze(x, a) u = Squeeze(t, a) y = Neg(u)",
         {"Squeeze": 2, "Neg": 1},
     ),
+    "what_is_made_of_nothing_is_no_reshape": Case(
+        X, "", "r = RandomUniform<low=2.0, high=2.0, shape=[1]>() y = Mul(x, r)", {"RandomUniform": 1, "Mul": 1}
+    ),
     "an_axis_put_in_twice_is_there_twice": Case(
         X, ONE, "t = Unsqueeze(x, a) u = Unsqueeze(t, a) y = Neg(u)", {"Unsqueeze": 2, "Neg": 1}
     ),

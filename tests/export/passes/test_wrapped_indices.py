@@ -88,6 +88,18 @@ CASES = {
         {"Less": 1, "Add": 1, "Where": 1, "Mul": 1},
         gives="int64 y",
     ),
+    "an_index_wrapped_where_something_fed_says_stays": Case(
+        "int64[1] x, bool l",
+        NUMBERS,
+        "a = Add(x, n) i = Where(l, a, x) y = Gather(w, i)",
+        {"Add": 1, "Where": 1, "Gather": 1},
+    ),
+    "an_index_that_is_replaced_by_what_is_fed_stays": Case(
+        "int64[1] x, int64[1] a",
+        NUMBERS,
+        "l = Less(x, z) i = Where(l, a, x) y = Gather(w, i)",
+        {"Less": 1, "Where": 1, "Gather": 1},
+    ),
     "another_index_compared_stays": Case(
         "int64[N] x",
         NUMBERS,
