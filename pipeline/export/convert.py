@@ -16,6 +16,7 @@ from tf2onnx.convert import _convert_common
 from tf2onnx.optimizer import back_to_back_optimizer
 from tf2onnx.optimizer.back_to_back_optimizer import BackToBackOptimizer
 from tf2onnx.optimizer.const_fold_optimizer import ConstFoldOptimizer
+from tf2onnx.optimizer.transpose_optimizer import TransposeOptimizer
 
 from pipeline.errors import BadInput, one_line
 from pipeline.export.composition import mark_weight
@@ -31,6 +32,8 @@ _LSTM_REWRITERS = ("rewriter_lstm_tf2", "rewrite_gru_tf2")
 # It gives a convolution that has a bias another one behind it, and the bias's call site the convolution: passes do it.
 _BIAS_REWRITER = "rewrite_biasadd_with_conv2d"
 _FUSION_INTO_WEIGHTS = ("Conv", "BatchNormalization")
+# Their operands are broadcast: one may have more axes than the result of a convolution that it meets.
+_BROADCASTING = ("Add", "Max", "Min", "Mul", "PRelu", "Sub", "Sum")
 
 
 class ConversionFailed(BadInput):
@@ -174,8 +177,35 @@ class _NoFusionIntoWeights(BackToBackOptimizer):  # type: ignore[misc]
             table[_FUSION_INTO_WEIGHTS] = fusion
 
 
+class _TransposesOverEqualRanks(TransposeOptimizer):  # type: ignore[misc]
+    """Moves a transpose over an operator whose other operands have no more axes than it has.
+
+    tf2onnx reads off no operand along which axis its numbers lie: it makes three numbers for three rows the bias of a
+    convolution of three channels, and multiplies kernels that may have other readers. Here such an operand stays one;
+    biases are a pass of ours.
+    """
+
+    def _initialize_handlers(self) -> None:
+        super()._initialize_handlers()
+        for op_type in _BROADCASTING:
+            self._handler_map[op_type] = self._over_equal_ranks(self._handler_map[op_type])
+
+    def _over_equal_ranks(self, handler: Callable[[Any, Any], bool]) -> Callable[[Any, Any], bool]:
+        def handle(transpose: Any, node: Any) -> bool:
+            rank = len(transpose.get_attr_value("perm"))
+            ranks = [self._g.get_rank(name) for name in node.input]
+            if any(other is None or other > rank for other in ranks):
+                return False
+            is_behind_convolution = transpose.inputs[0].type in ("Conv", "ConvTranspose")
+            is_folded = is_behind_convolution and any(operand.is_const() for operand in node.inputs)
+            return bool((self._handle_node_having_branches if is_folded else handler)(transpose, node))
+
+        return handle
+
+
 def _optimizers() -> Any:
     passes = OrderedDict(optimizer._get_optimizers())
+    passes["optimize_transpose"] = _TransposesOverEqualRanks
     passes["fold_constants"] = _FoldLayoutOnly
     passes["remove_back_to_back"] = _NoFusionIntoWeights
     # Which of two equal nodes it keeps depends on Python's hash seed; ours comes once the graph has its order.
