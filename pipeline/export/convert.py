@@ -180,9 +180,9 @@ class _NoFusionIntoWeights(BackToBackOptimizer):  # type: ignore[misc]
 class _TransposesOverEqualRanks(TransposeOptimizer):  # type: ignore[misc]
     """Moves a transpose over an operator whose other operands have no more axes than it has.
 
-    tf2onnx reads off no operand along which axis its numbers lie: it makes three numbers for three rows the bias of a
-    convolution of three channels, and multiplies kernels that may have other readers. Here such an operand stays one;
-    biases are a pass of ours.
+    tf2onnx drops the axes that an operand has more. Behind a convolution it takes three numbers, along whatever axis,
+    for the bias of three channels, and multiplies a kernel that may have other readers by them. Here they stay an
+    operand; biases are a pass of ours.
     """
 
     def _initialize_handlers(self) -> None:

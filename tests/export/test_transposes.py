@@ -25,9 +25,11 @@ class Operand(layers.Layer):
         self._shape = shape
 
     def build(self, _) -> None:
+        """Take the weight."""
         self._weight = self.add_weight(shape=self._shape)
 
     def call(self, x):
+        """Compute."""
         return OPERATIONS[self._operation](x, self._weight)
 
 
