@@ -17,8 +17,8 @@ from onnx import TensorProto, helper
 INT64 = TensorProto.INT64
 INT32 = TensorProto.INT32
 FLOAT = TensorProto.FLOAT
+DOUBLE = TensorProto.DOUBLE
 BOOL = TensorProto.BOOL
-
 
 _WEIGHT = "holds_a_weight"
 
@@ -69,6 +69,13 @@ class Composition:
         if shape is not None and shape[axis] is not None and shape[axis] >= 0:
             return self.ints(shape[axis])
         return self.op("Gather", self.op("Shape", tensor), self.ints(axis))
+
+    def sizes(self, tensor: str, first: int, last: int) -> str:
+        """The sizes of the axes from `first` to before `last`, as a tensor of rank 1 and dtype int64.
+
+        Not by the attributes of `Shape`: tf2onnx forgets them where it moves a transpose.
+        """
+        return self.op("Slice", self.op("Shape", tensor), self.ints(first), self.ints(last))
 
     def arange(self, limit: str) -> str:
         """0, 1, ... below `limit` (int64, shape (1,) or a scalar), counted when the model runs or loads."""

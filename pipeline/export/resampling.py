@@ -31,9 +31,13 @@ class Axis:
     spread: str | None = None
 
 
-def pixels(c: Composition, size: str) -> str:
-    """0, 1, ... below `size` in float32."""
-    return c.cast(c.arange(size), FLOAT)
+def pixels(c: Composition, size: str, offset: float = 0) -> str:
+    """`offset`, `offset` + 1, ... in float32, as many as `size`: a constant where that is known."""
+    known = c.value(size)
+    if known is not None:
+        return c.constant(np.arange(known.item(), dtype=np.float32) + np.float32(offset))
+    counted = c.cast(c.arange(size), FLOAT)
+    return c.op("Add", counted, c.constant(np.float32(offset))) if offset else counted
 
 
 def weights(c: Composition, axis: Axis, kernel: Kernel, is_inside: str | None = None) -> str:
@@ -68,8 +72,7 @@ def resized(c: Composition, images: str, sizes: str, **attributes: Any) -> str:
         scales = c.constant(np.array([1, 1, *(scale(given, wanted) for given, wanted in known)], np.float32))
         inputs = ["", scales]
     else:
-        outer = c.op("Slice", c.op("Shape", planes), c.ints(0), c.ints(2))
-        inputs = ["", "", c.op("Concat", outer, c.cast(sizes, INT64), axis=0)]
+        inputs = ["", "", c.op("Concat", c.sizes(planes, 0, 2), c.cast(sizes, INT64), axis=0)]
     return c.op("Transpose", c.op("Resize", planes, *inputs, **attributes), perm=[0, 2, 3, 1])
 
 
@@ -88,7 +91,10 @@ def scale(given: int, wanted: int) -> np.float32:
 
 
 def size_pair(c: Composition, sizes: str) -> tuple[str, str]:
-    """Height and width, each of shape (1,), of a tensor (2,)."""
+    """Height and width, each of shape (1,), of a tensor (2,): constants where it is one."""
+    known = c.value(sizes)
+    if known is not None:
+        return c.ints(int(known[0])), c.ints(int(known[1]))
     wide = c.cast(sizes, INT64)
     return c.op("Gather", wide, c.ints(0)), c.op("Gather", wide, c.ints(1))
 

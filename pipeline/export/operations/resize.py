@@ -1,7 +1,8 @@
 """`ResizeBilinear` and `ResizeNearestNeighbor`: tf2onnx rounds scales down, and then 7 rows are 6.
 
-ONNX divides where TensorFlow multiplies by a rounded quotient: at sizes such as 2 of 41 another pixel is the nearest.
-There, and for dtypes that onnxruntime's `Resize` has no kernel for, pixels are picked by their numbers.
+ONNX divides where TensorFlow multiplies by a rounded quotient: at sizes such as 2 of 41 another pixel is the nearest,
+as at 3,499 of the 90,000 pairs up to 300, whatever `Resize` is told. There, where sizes are free, and for dtypes that
+onnxruntime's `Resize` has no kernel for, pixels are picked by their numbers.
 """
 
 from __future__ import annotations
@@ -23,42 +24,51 @@ def convert(ctx: Any, node: Any, name: str, args: list[Any]) -> None:
     c = Composition(ctx, node)
     images, sizes = c.inputs
     is_centred, is_aligned = (node.get_attr_value(each) for each in ("half_pixel_centers", "align_corners"))
+    centre = 0.5 if is_centred else 0
     coordinates = "align_corners" if is_aligned else "half_pixel" if is_centred else "asymmetric"
     if node.type == "ResizeBilinear":
         result = resized(c, c.cast(images, FLOAT), sizes, mode="linear", coordinate_transformation_mode=coordinates)
-    elif is_aligned or _is_resizable(c, images, sizes, bool(is_centred)):
+    elif is_aligned or _is_resizable(c, images, sizes, centre):
         rounding = "floor" if coordinates == "asymmetric" else "round_prefer_ceil"
         attributes = {"coordinate_transformation_mode": coordinates, "nearest_mode": rounding}
         result = resized(c, images, sizes, mode="nearest", **attributes)
     else:
         result = images
-        for axis, wanted in enumerate(size_pair(c, sizes), start=1):
-            place = _nearest(c, c.size(images, axis), wanted, 0.5 * bool(is_centred))
+        for axis, place in enumerate(_places(c, images, sizes, centre), start=1):
             result = c.op("Gather", result, place, axis=axis)
     c.finish(result)
 
 
-def _is_resizable(c: Composition, images: str, sizes: str, is_centred: bool) -> bool:
-    """Whether `Resize` takes the pixels that TensorFlow takes.
-
-    Sizes that the model computes are taken for whole multiples (`UpSampling2D`), whose pixels lie off all edges.
-    """
-    if str(c.numpy_dtype(images)) not in _RESIZABLE:
-        return False
+def _is_resizable(c: Composition, images: str, sizes: str, centre: float) -> bool:
+    """Whether the sizes are known and `Resize` takes the pixels that TensorFlow takes."""
     known = known_sizes(c, images, sizes)
-    if known is None:
-        return c.value(sizes) is None
-    return all(_agrees(given, wanted, is_centred) for given, wanted in known)
+    if known is None or str(c.numpy_dtype(images)) not in _RESIZABLE:
+        return False
+    return all(np.array_equal(_by_scale(*axis, centre), _by_step(*axis, centre)) for axis in known)
 
 
-def _agrees(given: int, wanted: int, is_centred: bool) -> bool:
-    centres = np.arange(wanted, dtype=np.float32) + np.float32(0.5 * is_centred)
-    here = np.floor(centres / scale(given, wanted))
-    return bool(np.array_equal(here, np.floor(centres * (np.float32(given) / np.float32(wanted)))))
+def _by_scale(given: int, wanted: int, centre: float) -> np.ndarray:
+    """The pixel (wanted,) that ONNX takes for each."""
+    return np.floor((np.arange(wanted, dtype=np.float32) + np.float32(centre)) / scale(given, wanted)).astype(np.int64)
 
 
-def _nearest(c: Composition, given: str, wanted: str, centre: float) -> str:
-    """The number of the pixel (wanted,) that is nearest to each."""
-    step = c.op("Div", c.cast(given, FLOAT), c.cast(wanted, FLOAT))
-    centres = c.op("Add", pixels(c, wanted), c.constant(np.float32(centre)))
-    return c.op("Min", c.cast(c.op("Mul", centres, step), INT64), c.op("Sub", given, c.ints(1)))
+def _by_step(given: int, wanted: int, centre: float) -> np.ndarray:
+    """The pixel (wanted,) that TensorFlow takes for each.
+
+    None lies behind the last one: up to 2^22 pixels rounding is less than what is left to there.
+    """
+    step = np.float32(given) / np.float32(wanted)
+    return ((np.arange(wanted, dtype=np.float32) + np.float32(centre)) * step).astype(np.int64)
+
+
+def _places(c: Composition, images: str, sizes: str, centre: float) -> list[str]:
+    """The pixels that TensorFlow takes for each row and column, computed by the model where a size is free."""
+    known = known_sizes(c, images, sizes)
+    if known is not None:
+        return [c.constant(_by_step(*axis, centre)) for axis in known]
+    wanted = c.value(sizes)
+    divisor = c.cast(sizes, FLOAT) if wanted is None else c.constant(wanted.astype(np.float32))
+    steps = c.op("Div", c.cast(c.sizes(images, 1, 3), FLOAT), divisor)
+    pair = c.outputs("Split", steps, c.ints(1, 1), count=2, axis=0)
+    centres = [pixels(c, size, centre) for size in size_pair(c, sizes)]
+    return [c.cast(c.op("Mul", each, step), INT64) for each, step in zip(centres, pair, strict=True)]

@@ -36,9 +36,9 @@ def convert(ctx: Any, node: Any, name: str, args: list[Any]) -> None:
     for place, size in enumerate(size_pair(c, sizes)):
         given = c.size(images, place + 1)
         step = c.op("Div", c.cast(given, FLOAT), c.cast(size, FLOAT))
-        half, places = c.constant(np.float32(0.5)), c.constant(np.float32(1024))
-        wanted = c.unsqueeze(c.op("Add", pixels(c, size), half), -1)
-        exact = c.op("Sub", c.op("Mul", wanted, step), half)
+        places = c.constant(np.float32(1024))
+        wanted = c.unsqueeze(pixels(c, size, 0.5), -1)
+        exact = c.op("Sub", c.op("Mul", wanted, step), c.constant(np.float32(0.5)))
         whole = c.op("Floor", exact)
         rounded = c.op("Div", c.op("Round", c.op("Mul", c.op("Sub", exact, whole), places)), places)
         axis = Axis(pixels(c, given), c.op("Add", whole, rounded))

@@ -24,12 +24,11 @@ def convert(ctx: Any, node: Any, name: str, args: list[Any]) -> None:
         given = c.size(images, place + 1)
         step = c.op("Div", c.constant(np.float32(1)), c.op("Gather", scales, c.ints(place)))
         shift = c.op("Mul", c.op("Neg", step), c.op("Gather", translations, c.ints(place)))
-        half = c.constant(np.float32(0.5))
-        wanted = c.unsqueeze(c.op("Add", pixels(c, size), half), -1)
+        wanted = c.unsqueeze(pixels(c, size, 0.5), -1)
         samples = c.op("Add", c.op("Mul", wanted, step), shift)
         is_antialiased = node.get_attr_value("antialias")
         spread = c.op("Max", step, c.constant(np.float32(1))) if is_antialiased else None
-        axis = Axis(c.op("Add", pixels(c, given), half), samples, spread)
+        axis = Axis(pixels(c, given, 0.5), samples, spread)
         matrices.append(weights(c, axis, kernel, _is_inside(c, samples, given)))
     c.finish(resampled(c, images, *matrices))
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import numpy as np
+import onnxruntime
 import pytest
 import tensorflow as tf
-from keras import layers
+from keras import layers, ops
 
 from tests.export.operations.agreement import assert_agrees, kinds, normal
 
@@ -32,6 +33,42 @@ def test_sizes_are_the_sizes_asked_for(size: tuple[int, int], interpolation: str
 def test_free_sizes(layer: layers.Layer) -> None:
     """To fixed sizes, and to multiples."""
     assert_agrees(layer, normal(2, 2, 6, 3), free=True)
+
+
+def test_the_nearest_pixel_where_resize_takes_another() -> None:
+    """By one model of free sizes, at every pair of sizes up to 300 of which ONNX's formula says otherwise."""
+    resize = lambda x, like: tf.image.resize(x, tf.shape(like)[1:3], method="nearest")  # noqa: E731
+    both = lambda x, like: layers.Lambda(lambda pair: resize(*pair), output_shape=(None, None, 1))([x, like])  # noqa: E731
+    proto = assert_agrees(both, normal(2, 5, 6, 1), normal(2, 41, 3, 1), free=True)
+    session = onnxruntime.InferenceSession(proto.SerializeToString())
+    pairs = [(given, wanted) for given in range(1, 301) for wanted in range(1, 301) if _differ(given, wanted)]
+    assert len(pairs) == 3499
+    for (height, rows), (width, columns) in zip(pairs[::2], pairs[1::2], strict=False):
+        image = np.arange(height * width, dtype="float32").reshape(1, height, width, 1)
+        like = np.zeros((1, rows, columns, 1), "float32")
+        np.testing.assert_array_equal(session.run(None, {"x0": image, "x1": like})[0], resize(image, like))
+
+
+def _differ(given: int, wanted: int) -> bool:
+    centres = np.arange(wanted, dtype=np.float32) + np.float32(0.5)
+    by_scale = np.floor(centres / (np.float32(wanted) / np.float32(given)))
+    return not np.array_equal(by_scale, np.floor(centres * (np.float32(given) / np.float32(wanted))))
+
+
+@pytest.mark.parametrize("opset", [13, 18])
+def test_pixels_picked_by_few_nodes(opset: int) -> None:
+    """To a fixed size their centres are constants."""
+    layer = layers.Resizing(41, 9, interpolation="nearest")
+    assert len(kinds(assert_agrees(layer, normal(2, 2, 6, 3), free=True, opset=opset))) == 11
+    assert kinds(assert_agrees(layer, normal(2, 2, 6, 3), opset=opset)) == ["Gather", "Gather"]
+
+
+@pytest.mark.parametrize("interpolation", ["nearest", "bilinear", "bicubic"])
+def test_free_sizes_between_two_layouts(interpolation: str) -> None:
+    """Where transposes meet."""
+    options = {"interpolation": interpolation, "data_format": "channels_first"}
+    resize = lambda x: ops.image.resize(ops.transpose(x, (0, 3, 1, 2)), (7, 4), **options)  # noqa: E731
+    assert_agrees(resize, normal(2, 5, 6, 3), free=True)
 
 
 @pytest.mark.parametrize("dtype", ["int8", "uint8", "int16", "int32", "int64", "float64"])
