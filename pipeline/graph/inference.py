@@ -10,6 +10,7 @@ from unittest import mock
 
 import keras
 
+from pipeline.graph.center_crop import mended_center_crop
 from pipeline.graph.patching import replaced
 from pipeline.graph.time_distributed import mended_time_distributed
 
@@ -30,6 +31,7 @@ def serving(layer: Any) -> Iterator[None]:
     with contextlib.ExitStack() as stack:
         stack.enter_context(replaced(keras.Layer, "add_loss", _nothing))
         stack.enter_context(mended_time_distributed())
+        stack.enter_context(mended_center_crop())
         for inner in inside:
             for mask in _unused_masks(inner):
                 stack.enter_context(mock.patch.object(inner, mask, _nothing))

@@ -79,3 +79,13 @@ def test_keras_takes_the_steps_of_time_distributed_from_the_batch() -> None:
     traced = tf.function(lambda x: model(x, training=False), input_signature=[tf.TensorSpec((None, None, 3))])
     assert traced(np.ones((2, 5, 3), "float32")).shape == (2, 2, 2)
     assert model(np.ones((2, 5, 3), "float32")).shape == (2, 5, 2)
+
+
+def test_keras_cuts_an_image_smaller_than_its_crop_to_one_row() -> None:
+    """`graph/center_crop.py`; eagerly it resizes, as documented."""
+    x = keras.Input((None, None, 3), name="x")
+    model = keras.Model(x, layers.CenterCrop(4, 3)(x))
+    traced = tf.function(lambda x: model(x, training=False), input_signature=[tf.TensorSpec((None, None, None, 3))])
+    image = np.ones((2, 2, 7, 3), "float32")
+    assert traced(image).shape == (2, 1, 3, 3)
+    assert model(image).shape == (2, 4, 3, 3)
