@@ -49,7 +49,8 @@ def _is_resizable(c: Composition, images: str, sizes: str, centre: float) -> boo
 
 def _by_scale(given: int, wanted: int, centre: float) -> np.ndarray:
     """The pixel (wanted,) that ONNX takes for each."""
-    return np.floor((np.arange(wanted, dtype=np.float32) + np.float32(centre)) / scale(given, wanted)).astype(np.int64)
+    places: np.ndarray = (np.arange(wanted, dtype=np.float32) + np.float32(centre)) / scale(given, wanted)
+    return places.astype(np.int64)
 
 
 def _by_step(given: int, wanted: int, centre: float) -> np.ndarray:
@@ -58,7 +59,8 @@ def _by_step(given: int, wanted: int, centre: float) -> np.ndarray:
     None lies behind the last one: up to 2^22 pixels rounding is less than what is left to there.
     """
     step = np.float32(given) / np.float32(wanted)
-    return ((np.arange(wanted, dtype=np.float32) + np.float32(centre)) * step).astype(np.int64)
+    places: np.ndarray = (np.arange(wanted, dtype=np.float32) + np.float32(centre)) * step
+    return places.astype(np.int64)
 
 
 def _places(c: Composition, images: str, sizes: str, centre: float) -> list[str]:
