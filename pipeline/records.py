@@ -192,20 +192,31 @@ class TrainingRecord(Record):
 
 
 class Case(Record):
-    """One frozen input. In samples.npz: `<key>/in/<input>`, `<key>/f32/<output>` and `<key>/f64/<output>`."""
+    """One frozen input. In samples.npz: `<key>/in/<input>`, `<key>/f32/<output>` and `<key>/f64/<output>`.
+
+    `kind` says how its inputs were drawn (`cases`), or `real`; the cases of one kind have one budget for each output.
+    """
 
     key: str
-    source: Literal["real", "random"]
+    kind: str
     batch: int
     seed: int | None = None
 
 
-class Tolerance(Record):
-    """The budget of an output, by a named rule: `|x - reference| <= absolute + relative * max|reference|`."""
+class Budget(Record):
+    """How far one output may lie from the reference in the cases of one kind, in each case by its own scale.
 
-    rule: str
+    `|x - reference| <= absolute + relative * max|reference|`. A `derived` budget follows from Keras' own float32 error,
+    `keras`, relative to that scale, the largest over the kind's cases; a `stated` one, for want of a float64 reference,
+    from a table (docs/verification.md has both). Integers and booleans have no budget: they must be equal.
+    """
+
+    output: str
+    kind: str
+    rule: Literal["derived", "stated"]
     absolute: float
     relative: float
+    keras: Number = float("nan")
 
 
 class Truth(Record):
@@ -217,20 +228,48 @@ class Truth(Record):
     format: Literal[1] = 1
     signature: Signature
     cases: tuple[Case, ...]
-    tolerance: Tolerance
+    budgets: tuple[Budget, ...]
     no_float64: str | None = None
     samples: FileDigest
+
+    def budget(self, output: str, kind: str) -> Budget | None:
+        """The budget of an output in the cases of a kind; None if the record has none."""
+        return next((each for each in self.budgets if (each.output, each.kind) == (output, kind)), None)
 
 
 # --- the bundle ---------------------------------------------------------------------------------------------------
 
 
+class Spread(Record):
+    """The largest of many errors, the one in the middle, and the one that 99 in 100 do not exceed."""
+
+    largest: Number
+    median: Number
+    percentile_99: Number
+
+
+class ErrorFigures(Record):
+    """Errors of one output's finite elements against the reference.
+
+    `absolute` in the output's own unit; `relative` to each element (0 where both are zero, infinite where only the
+    reference is); `ulps` in units in the last place of the output's dtype at each element. `cosine` of the two outputs
+    as vectors: 1 for equal ones, of zeros too.
+    """
+
+    absolute: Spread
+    relative: Spread
+    ulps: Spread
+    cosine: Number
+    elements: int
+
+
 class ParityFigure(Record):
     """The error of one output of one artifact over all cases of one batch size, against the reference.
 
-    All figures are those of the case that is closest to its budget, or furthest past it.
+    All figures are those of the case, `case`, that is closest to its budget, or furthest past it.
     `largest_absolute` and `scale` (largest absolute value of the reference) are in the output's own unit;
-    `budget` is what was allowed, `keras` Keras' own float32 error on the same inputs.
+    `budget` is what was allowed, by the rule `rule`, `keras` Keras' own float32 error on the same inputs. `errors` has
+    the artifact's errors in full, `keras_errors` Keras' own; None where there was no answer to compare.
     """
 
     artifact: str
@@ -240,6 +279,10 @@ class ParityFigure(Record):
     scale: Number
     budget: Number
     keras: Number
+    case: str = ""
+    rule: str = ""
+    errors: ErrorFigures | None = None
+    keras_errors: ErrorFigures | None = None
 
     def __str__(self) -> str:
         figures = f"error {self.largest_absolute:.2e}, budget {self.budget:.2e}, scale {self.scale:.2e}"

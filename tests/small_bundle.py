@@ -11,13 +11,13 @@ from onnx import TensorProto, helper, numpy_helper
 from pipeline import bundle
 from pipeline.records import (
     WEIGHT_MAP_KEY,
+    Budget,
     Case,
     InputSpec,
     Manifest,
     Parameters,
     Signature,
     TensorSpec,
-    Tolerance,
     Truth,
     WeightPlacement,
     weight_map_text,
@@ -95,8 +95,8 @@ def write_truth(folder: Path, batches: tuple[int, ...] = (1, 3), absolute: float
     np.savez_compressed(folder / "samples.npz", **arrays)
     truth = Truth(
         signature=SIGNATURE,
-        cases=tuple(Case(key=f"random{batch}", source="random", batch=batch) for batch in batches),
-        tolerance=Tolerance(rule="stated", absolute=absolute, relative=1e-6),
+        cases=tuple(Case(key=f"random{batch}", kind="random", batch=batch) for batch in batches),
+        budgets=(Budget(output="joined", kind="random", rule="stated", absolute=absolute, relative=1e-6),),
         samples=digest(folder / "samples.npz"),
     )
     write_record(folder / "truth.json", truth)

@@ -283,8 +283,8 @@ def test_a_case_of_a_static_batch_reads(tmp_path):
     np.savez(tmp_path / "samples.npz", **{"a/in/x": np.zeros((2, 3), np.float32)})
     truth = Truth(
         signature=signature,
-        cases=(Case(key="a", source="random", batch=2),),
-        tolerance={"rule": "stated", "absolute": 0.0, "relative": 0.0},
+        cases=(Case(key="a", kind="random", batch=2),),
+        budgets=(),
         samples=digest(tmp_path / "samples.npz"),
     )
     assert bundle.read_cases(tmp_path / "samples.npz", truth)[0].inputs["x"].shape == (2, 3)

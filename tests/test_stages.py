@@ -81,7 +81,7 @@ def test_the_manifest_records_the_tasks_metric_and_real_samples(bundle) -> None:
     manifest = pipeline.load_bundle(bundle).manifest
     assert manifest.metric is not None
     assert (manifest.metric.name, manifest.metric.value, manifest.metric.threshold) == ("accuracy", 0.9, 0.8)
-    assert any(case.source == "real" for case in manifest.truth.cases)
+    assert any(case.kind == "real" for case in manifest.truth.cases)
     assert "accuracy" in (bundle / "README.md").read_text()
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from pipeline.errors import BadInput
-from pipeline.records import FileDigest, Tolerance
+from pipeline.records import FileDigest, Parameters
 from pipeline.store import digest, digests, publishing, read_record, write_record
 
 MARKER = "manifest.json"
@@ -146,30 +146,30 @@ def test_a_folder_that_can_not_be_made_is_one_line(tmp_path) -> None:
 
 def test_a_record_comes_back_as_it_was(tmp_path) -> None:
     """Through its JSON."""
-    record = Tolerance(rule="stated", absolute=1e-6, relative=1e-4)
+    record = Parameters(stored=3, unshared=5)
     write_record(tmp_path / "deep" / "record.json", record)
-    assert read_record(tmp_path / "deep" / "record.json", Tolerance) == record
+    assert read_record(tmp_path / "deep" / "record.json", Parameters) == record
 
 
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("{", "is not a Tolerance this version reads"),
-        ('{"rule": "stated", "absolute": 1, "relative": 1, "more": 2}', "more: Extra inputs are not permitted"),
-        ('{"rule": "stated", "absolute": "x", "relative": 1}', "absolute"),
+        ("{", "is not a Parameters this version reads"),
+        ('{"stored": 1, "unshared": 1, "more": 2}', "more: Extra inputs are not permitted"),
+        ('{"stored": "x", "unshared": 1}', "stored"),
     ],
 )
 def test_a_record_that_is_not_known_is_refused(tmp_path, text: str, message: str) -> None:
     """With the field that is wrong."""
     (tmp_path / "record.json").write_text(text)
     with pytest.raises(BadInput, match=message):
-        read_record(tmp_path / "record.json", Tolerance)
+        read_record(tmp_path / "record.json", Parameters)
 
 
 def test_a_missing_record_means_that_its_stage_has_not_finished(tmp_path) -> None:
     """And the message says so."""
     with pytest.raises(BadInput, match="the stage that writes it has not finished"):
-        read_record(tmp_path / "record.json", Tolerance)
+        read_record(tmp_path / "record.json", Parameters)
 
 
 def test_digests_are_those_of_sha256(tmp_path) -> None:

@@ -14,8 +14,9 @@ from pipeline import cases
 from pipeline.errors import BadInput, PipelineError, one_line
 from pipeline.graph.call import named_call
 from pipeline.graph.fresh import NotRebuildable
-from pipeline.records import Case, InputSpec, Signature, TensorSpec, Tolerance, Truth
+from pipeline.records import Case, InputSpec, Signature, TensorSpec, Truth
 from pipeline.store import digest, refusing_unwritable, write_record
+from pipeline.truth.budgets import Answered, budgets
 from pipeline.truth.float64 import float64_clone
 from pipeline.truth.refusals import refuse_unexportable
 from pipeline.truth.signature import read_signature
@@ -26,11 +27,6 @@ Arrays = Mapping[str, np.ndarray]
 BATCHES = (1, 3, 17, 64)
 SEED = 20250130
 SAMPLES_MAX_BYTES = 16 * 2**20
-
-# Stated, not derived: a few hundred units in the last place of the coarsest precision that a layer computes in,
-# relative to the largest value of the output.
-_RELATIVE = {"float64": 1e-4, "float32": 1e-4, "float16": 2e-2, "bfloat16": 1e-1, "int8": 5e-2}
-_ABSOLUTE = 1e-6
 
 
 def freeze(model: keras.Model, folder: Path, real: Arrays | None = None, seed: int = SEED) -> Truth:
@@ -55,23 +51,24 @@ def freeze(model: keras.Model, folder: Path, real: Arrays | None = None, seed: i
     signature, answered = first_that_runs(model, signature, run)
     reference, no_float64 = _reference(model, signature, answered[0][1])
     arrays: dict[str, np.ndarray] = {}
-    kept: list[Case] = []
+    kept: list[Answered] = []
     for case, feed, float32 in answered:
         frozen = {f"{case.key}/in/{name}": value for name, value in feed.items()}
         frozen |= {f"{case.key}/f32/{name}": value for name, value in float32.items()}
-        if reference is not None:
-            frozen |= {f"{case.key}/f64/{name}": value for name, value in reference(feed).items()}
+        float64 = None if reference is None else reference(feed)
+        if float64 is not None:
+            frozen |= {f"{case.key}/f64/{name}": value for name, value in float64.items()}
         if kept and _bytes(arrays) + _bytes(frozen) > SAMPLES_MAX_BYTES:
             continue
         arrays |= frozen
-        kept.append(case)
+        kept.append(Answered(case, float32, float64))
     samples = folder / "samples.npz"
     with refusing_unwritable(folder):
         np.savez_compressed(samples, **arrays)  # type: ignore[arg-type]
     truth = Truth(
         signature=signature,
-        cases=tuple(kept),
-        tolerance=_tolerance(model),
+        cases=tuple(each.case for each in kept),
+        budgets=budgets(model, signature, kept),
         no_float64=no_float64,
         samples=digest(samples),
     )
@@ -141,20 +138,11 @@ def _inputs(signature: Signature, real: Arrays | None, seed: int) -> list[tuple[
     frozen = []
     for batch in batches:
         key = f"random{batch}"
-        frozen.append((Case(key=key, source="random", batch=batch, seed=seed), cases.generate(signature, batch, seed)))
+        frozen.append((Case(key=key, kind="random", batch=batch, seed=seed), cases.generate(signature, batch, seed)))
         if real is not None and len(next(iter(real.values()))) >= batch:
             rows = {spec.name: np.asarray(real[spec.name][:batch], spec.dtype) for spec in signature.inputs}
-            frozen.append((Case(key=f"real{batch}", source="real", batch=batch), rows))
+            frozen.append((Case(key=f"real{batch}", kind="real", batch=batch), rows))
     return frozen
-
-
-def _tolerance(model: keras.Model) -> Tolerance:
-    """The stated tolerance for the coarsest precision that any layer computes in."""
-    layers = model._flatten_layers()
-    precisions = {"int8" if layer.quantization_mode else layer.compute_dtype for layer in layers}
-    precisions |= {layer.dtype for layer in layers if isinstance(layer, keras.layers.InputLayer)}
-    relative = max(_RELATIVE.get(precision, 0.0) for precision in {*precisions, "float32"})
-    return Tolerance(rule="stated", absolute=_ABSOLUTE, relative=relative)
 
 
 def _bytes(arrays: Mapping[str, np.ndarray]) -> int:

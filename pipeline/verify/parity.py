@@ -10,10 +10,10 @@ import numpy as np
 
 from pipeline.bundle import CaseArrays, check_feed
 from pipeline.errors import BadInput
-from pipeline.records import Check, ParityFigure, TensorSpec, Tolerance, Truth
+from pipeline.records import Budget, Check, ErrorFigures, ParityFigure, TensorSpec, Truth
+from pipeline.verify.error_figures import error_figures
 
 _FAULTS_SHOWN = 3
-_NO_BUDGET = Tolerance(rule="equal", absolute=0.0, relative=0.0)
 
 Run = Callable[[Mapping[str, np.ndarray]], Mapping[str, np.ndarray]]
 
@@ -42,6 +42,9 @@ class OutputError:
     budget: float = math.nan
     keras: float = math.nan
     fault: str = ""
+    rule: str = ""
+    errors: ErrorFigures | None = None
+    keras_errors: ErrorFigures | None = None
 
     @property
     def holds(self) -> bool:
@@ -86,14 +89,17 @@ def judge(artifact: str, truth: Truth, cases: tuple[CaseArrays, ...], run: Run) 
         except (BadInput, ArtifactRefused) as error:
             refusals.append(f"case {case.case.key}: {error}")
             continue
-        errors += [judge_output(spec, case, answers, truth.tolerance) for spec in truth.signature.outputs]
+        errors += [
+            judge_output(spec, case, answers, truth.budget(spec.name, case.case.kind))
+            for spec in truth.signature.outputs
+        ]
     runs = Check(name=f"{artifact} runs every case", passed=bool(cases) and not refusals, detail=_listed(refusals))
     outputs = tuple(_check_output(artifact, spec.name, errors) for spec in truth.signature.outputs)
     return Judgement((runs, *outputs), _figures(artifact, truth, errors))
 
 
 def judge_output(
-    spec: TensorSpec, case: CaseArrays, answers: Mapping[str, np.ndarray], tolerance: Tolerance
+    spec: TensorSpec, case: CaseArrays, answers: Mapping[str, np.ndarray], budget: Budget | None
 ) -> OutputError:
     """Hold one output of one case against its reference.
 
@@ -107,8 +113,9 @@ def judge_output(
     if answer is None or fault:
         return replace(judged, fault=fault)
     is_float = np.issubdtype(answer.dtype, np.floating)
+    if is_float and budget is None:
+        return replace(judged, fault=f"no budget was frozen for cases of kind {case.case.kind!r}")
     reference = _reference(spec, case) if is_float else keras.astype(np.float64)
-    budget = tolerance if is_float else _NO_BUDGET
     fault = _unlike_nonfinite(answer, reference) if is_float else _unequal(answer, keras)
     finite = np.isfinite(reference)
     scale = _largest(reference[finite])
@@ -116,9 +123,12 @@ def judge_output(
         judged,
         largest=_largest(answer[finite].astype(np.float64) - reference[finite]),
         scale=scale,
-        budget=budget.absolute + budget.relative * scale,
+        budget=budget.absolute + budget.relative * scale if budget is not None else 0.0,
         keras=_largest(keras[finite].astype(np.float64) - reference[finite]),
         fault=fault,
+        rule=budget.rule if budget is not None else "equal",
+        errors=error_figures(answer, reference),
+        keras_errors=error_figures(keras, reference),
     )
 
 
@@ -189,6 +199,10 @@ def _figures(artifact: str, truth: Truth, errors: Iterable[OutputError]) -> tupl
             scale=error.scale,
             budget=error.budget,
             keras=error.keras,
+            case=error.case,
+            rule=error.rule,
+            errors=error.errors,
+            keras_errors=error.keras_errors,
         )
         for error in sorted(worst.values(), key=lambda e: (order.index(e.output), e.batch))
     )

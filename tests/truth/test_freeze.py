@@ -32,7 +32,7 @@ def test_real_samples_are_frozen_beside_random_ones(tmp_path) -> None:
     """As many rows as there are."""
     real = {"a": np.ones((5, 4), "float32"), "b": np.zeros((5, 7), "float32")}
     truth = freeze(ZOO["dense_on_two_views"](), tmp_path, real)
-    assert [case.key for case in truth.cases if case.source == "real"] == ["real1", "real3"]
+    assert [case.key for case in truth.cases if case.kind == "real"] == ["real1", "real3"]
 
 
 def test_the_same_model_gives_the_same_samples(tmp_path) -> None:

@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 
 from pipeline.bundle import CaseArrays
-from pipeline.records import Case, InputSpec, Signature, TensorSpec, Tolerance, Truth
+from pipeline.records import Budget, Case, InputSpec, Signature, TensorSpec, Truth
 from pipeline.verify.parity import ArtifactRefused, check_truth, judge, judge_output
 
-TOLERANCE = Tolerance(rule="stated", absolute=1e-3, relative=1e-2)
+BUDGET = Budget(output="y", kind="random", rule="stated", absolute=1e-3, relative=1e-2)
 NAN, INF = math.nan, math.inf
 
 
@@ -15,7 +15,7 @@ def case(float32, float64=None, dtype="float32", key="a"):
     """A frozen case of one output `y` over one row."""
     answer = np.array([float32], dtype)
     return CaseArrays(
-        case=Case(key=key, source="random", batch=1),
+        case=Case(key=key, kind="random", batch=1),
         inputs={"x": np.zeros((1, 2), np.float32)},
         float32={"y": answer},
         float64=None if float64 is None else {"y": np.array([float64], np.float64)},
@@ -25,7 +25,7 @@ def case(float32, float64=None, dtype="float32", key="a"):
 def error(frozen, found, dtype="float32"):
     """The judgement of the answer `found` to a frozen case."""
     spec = TensorSpec(name="y", shape=("batch", frozen.float32["y"].shape[1]), dtype=dtype)
-    return judge_output(spec, frozen, {"y": np.array([found], dtype)}, TOLERANCE)
+    return judge_output(spec, frozen, {"y": np.array([found], dtype)}, BUDGET)
 
 
 def truth(*cases, outputs=1):
@@ -33,7 +33,7 @@ def truth(*cases, outputs=1):
     spec = TensorSpec(name="y", shape=("batch", 2), dtype="float32")
     signature = Signature(inputs=(InputSpec(name="x", shape=("batch", 2), dtype="float32"),), outputs=(spec,) * outputs)
     digest = {"sha256": "", "size": 0}
-    return Truth(signature=signature, cases=tuple(c.case for c in cases), tolerance=TOLERANCE, samples=digest)
+    return Truth(signature=signature, cases=tuple(c.case for c in cases), budgets=(BUDGET,), samples=digest)
 
 
 def test_the_budget_is_absolute_plus_relative_of_the_largest_reference():
@@ -69,7 +69,7 @@ def test_nan_figures_never_hold():
     """Also if the budget itself is NaN."""
     frozen = case([1.0, 2.0])
     spec = TensorSpec(name="y", shape=("batch", 2), dtype="float32")
-    broken = TOLERANCE.model_copy(update={"absolute": NAN})
+    broken = BUDGET.model_copy(update={"absolute": NAN})
     assert not judge_output(spec, frozen, {"y": frozen.float32["y"]}, broken).holds
 
 
@@ -105,7 +105,7 @@ def test_large_integers_are_not_compared_as_floats():
 )
 def test_a_missing_output_a_wrong_dtype_and_a_shape_that_would_broadcast_are_faults(answers, fault):
     """They have no error, and do not hold."""
-    judged = judge_output(truth().signature.outputs[0], case([0.0, 0.0]), answers, TOLERANCE)
+    judged = judge_output(truth().signature.outputs[0], case([0.0, 0.0]), answers, BUDGET)
     assert judged.fault == fault
     assert not judged.holds
 
@@ -142,7 +142,7 @@ def test_a_refused_case_fails_and_the_others_are_still_judged():
 def test_a_frozen_case_of_batch_0_never_reaches_the_runtime():
     """It is a failed case instead."""
     empty = CaseArrays(
-        case=Case(key="empty", source="random", batch=0),
+        case=Case(key="empty", kind="random", batch=0),
         inputs={"x": np.zeros((0, 2), np.float32)},
         float32={"y": np.zeros((0, 2), np.float32)},
         float64=None,

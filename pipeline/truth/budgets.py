@@ -1,0 +1,87 @@
+"""How far an artifact may lie from the reference: Keras' own float32 error, with a stated factor.
+
+The rule, its derivation and the figures that its constants come from are told in docs/verification.md.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+import keras
+import numpy as np
+
+from pipeline.records import Budget, Case, Signature, TensorSpec
+
+Arrays = Mapping[str, np.ndarray]
+
+# Two orders of summation err alike, not equally: an artifact may err so many times as much as Keras did,
+FACTOR = 8.0
+# and so many units in the last place of the output's scale more, where Keras happened to err little or not at all.
+ULPS = 8.0
+
+# Stated, not derived: a few hundred units in the last place of the coarsest precision that a layer computes in,
+# relative to the largest value of the output.
+_RELATIVE = {"float64": 1e-4, "float32": 1e-4, "float16": 2e-2, "bfloat16": 1e-1, "int8": 5e-2}
+_ABSOLUTE = 1e-6
+
+
+@dataclass(frozen=True)
+class Answered:
+    """A case with Keras' answers; `float64` is None where there is no reference."""
+
+    case: Case
+    float32: Arrays
+    float64: Arrays | None
+
+
+def budgets(model: keras.Model, signature: Signature, answered: Iterable[Answered]) -> tuple[Budget, ...]:
+    """A budget for each output of floating-point numbers and each kind of case."""
+    found = list(answered)
+    kinds = dict.fromkeys(each.case.kind for each in found)
+    floats = [spec for spec in signature.outputs if np.issubdtype(np.dtype(spec.dtype), np.floating)]
+    stated = _stated(model)
+    return tuple(
+        _budget(spec, kind, [each for each in found if each.case.kind == kind], stated)
+        for spec in floats
+        for kind in kinds
+    )
+
+
+def largest_error(found: np.ndarray, exact: np.ndarray) -> tuple[float, float]:
+    """The largest error of the elements that are finite in both, and the scale: the largest of their exact values."""
+    exact = exact.astype(np.float64)
+    finite = np.isfinite(exact) & np.isfinite(found)
+    if not finite.any():
+        return 0.0, 0.0
+    error = np.abs(found[finite].astype(np.float64) - exact[finite])
+    return float(error.max()), float(np.abs(exact[finite]).max())
+
+
+def _budget(spec: TensorSpec, kind: str, answered: list[Answered], stated: float) -> Budget:
+    pairs = [
+        largest_error(each.float32[spec.name], each.float64[spec.name])
+        for each in answered
+        if each.float64 is not None and spec.name in each.float64
+    ]
+    if not pairs:
+        return Budget(output=spec.name, kind=kind, rule="stated", absolute=_ABSOLUTE, relative=stated)
+    own = max((error / scale for error, scale in pairs if scale > 0), default=0.0)
+    limits = np.finfo(spec.dtype)
+    return Budget(
+        output=spec.name,
+        kind=kind,
+        rule="derived",
+        # Below the smallest normal number a unit in the last place is no fraction of the value any more.
+        absolute=ULPS * float(limits.smallest_normal),
+        relative=FACTOR * own + ULPS * float(limits.eps),
+        keras=own,
+    )
+
+
+def _stated(model: keras.Model) -> float:
+    """The stated relative tolerance for the coarsest precision that any layer computes in."""
+    layers = model._flatten_layers()
+    precisions = {"int8" if layer.quantization_mode else layer.compute_dtype for layer in layers}
+    precisions |= {layer.dtype for layer in layers if isinstance(layer, keras.layers.InputLayer)}
+    return max(_RELATIVE.get(precision, 0.0) for precision in {*precisions, "float32"})

@@ -1,0 +1,71 @@
+"""Budgets follow from Keras' own error, and are as tight as the rule says."""
+
+from __future__ import annotations
+
+import keras
+import numpy as np
+import pytest
+from keras import layers
+
+from pipeline.records import Case, InputSpec, Signature, TensorSpec
+from pipeline.truth.budgets import FACTOR, ULPS, Answered, budgets
+
+EPS = float(np.finfo(np.float32).eps)
+SIGNATURE = Signature(
+    inputs=(InputSpec(name="x", shape=("batch", 2), dtype="float32"),),
+    outputs=(
+        TensorSpec(name="y", shape=("batch", 2), dtype="float32"),
+        TensorSpec(name="n", shape=("batch",), dtype="int64"),
+    ),
+)
+
+
+@pytest.fixture(scope="module")
+def model() -> keras.Model:
+    """Any model: only its precision counts, where there is no reference."""
+    x = keras.Input((2,), name="x")
+    return keras.Model(x, layers.Dense(2)(x))
+
+
+def answered(key: str, float32: list[float], float64: list[float] | None, kind: str = "random") -> Answered:
+    """One row of answers."""
+    exact = None if float64 is None else {"y": np.array([float64])}
+    case = Case(key=key, kind=kind, batch=1)
+    return Answered(case, {"y": np.array([float32], np.float32), "n": np.array([1])}, exact)
+
+
+def test_a_budget_is_a_multiple_of_keras_worst_relative_error_and_some_units(model: keras.Model) -> None:
+    """Of all cases of a kind, each error taken relative to its own case's scale."""
+    cases = [
+        answered("a", [4.0 + 4 * 16 * EPS, 1.0], [4.0, 1.0]),
+        answered("b", [1e-3, 0.0], [1e-3, 0.0]),
+    ]
+    (found,) = budgets(model, SIGNATURE, cases)
+    assert (found.output, found.kind, found.rule) == ("y", "random", "derived")
+    assert found.keras == pytest.approx(16 * EPS)
+    assert found.relative == pytest.approx(FACTOR * 16 * EPS + ULPS * EPS)
+    assert found.absolute < 1e-36
+
+
+def test_every_kind_of_case_has_its_own_budget(model: keras.Model) -> None:
+    """What large inputs do to an output says nothing of small ones."""
+    cases = [answered("a", [1.0, 0.0], [1.0, 0.0]), answered("b", [1.5, 0.0], [1.0, 0.0], kind="scaled 1e+06")]
+    narrow, wide = budgets(model, SIGNATURE, cases)
+    assert narrow.relative == pytest.approx(ULPS * EPS)
+    assert wide.relative == pytest.approx(FACTOR * 0.5 + ULPS * EPS)
+
+
+def test_what_is_not_finite_does_not_count(model: keras.Model) -> None:
+    """An overflow of Keras' own must not allow everything."""
+    (found,) = budgets(model, SIGNATURE, [answered("a", [np.inf, 1.0], [1e60, 1.0])])
+    assert found.relative == pytest.approx(ULPS * EPS)
+
+
+def test_without_a_reference_a_tolerance_is_stated(model: keras.Model) -> None:
+    """For the coarsest precision that a layer computes in."""
+    (found,) = budgets(model, SIGNATURE, [answered("a", [1.0, 1.0], None)])
+    assert (found.rule, found.relative, found.absolute) == ("stated", 1e-4, 1e-6)
+    x = keras.Input((2,), name="x")
+    half = keras.Model(x, layers.Dense(2, dtype="mixed_float16")(x))
+    (found,) = budgets(half, SIGNATURE, [answered("a", [1.0, 1.0], None)])
+    assert found.relative == 2e-2
