@@ -14,7 +14,7 @@ from pathlib import Path, PurePosixPath
 import numpy as np
 from numpy.typing import ArrayLike
 
-from pipeline import store
+from pipeline import cases, store
 from pipeline.errors import BadInput, one_line
 from pipeline.records import Case, Check, Manifest, TensorSpec, Truth
 
@@ -201,10 +201,22 @@ def _case_arrays(arrays: Mapping[str, np.ndarray], case: Case, truth: Truth) -> 
     has_float64 = truth.no_float64 is None
     return CaseArrays(
         case=case,
-        inputs=group("in", signature.inputs),
+        inputs=group("in", signature.inputs) if case.inputs_sha256 is None else _drawn_again(case, truth),
         float32=group("f32", signature.outputs),
         float64=group("f64", [spec for spec in signature.outputs if _is_float(spec)]) if has_float64 else None,
     )
+
+
+def _drawn_again(case: Case, truth: Truth) -> dict[str, np.ndarray]:
+    if truth.generator != cases.GENERATOR_VERSION or case.seed is None:
+        raise BadInput(
+            f"case {case.key!r} was drawn by version {truth.generator} of the generator, this is version "
+            f"{cases.GENERATOR_VERSION}: freeze the truth again"
+        )
+    inputs = cases.generate(truth.signature, case.batch, case.seed, case.kind)
+    if cases.sha256_of(inputs) != case.inputs_sha256:
+        raise BadInput(f"case {case.key!r} is drawn otherwise by numpy {np.__version__}: freeze the truth again")
+    return inputs
 
 
 def _is_float(spec: TensorSpec) -> bool:

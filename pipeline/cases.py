@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import hashlib
+from collections.abc import Mapping
+
 import numpy as np
 
 from pipeline.errors import BadInput
 from pipeline.records import InputSpec, Signature
 
 # Raised whenever the same seed would give other values, because frozen cases may be kept as a seed alone.
-GENERATOR_VERSION = 1
+GENERATOR_VERSION = 2
 
 # Free axes other than `batch` run from the shortest that the model takes to four times that: from 3, long enough for
 # padding to matter and short enough for a loop to be quick.
@@ -19,21 +22,68 @@ _INTEGERS_BELOW = 10
 _PIXELS_BELOW = 256  # an unsigned byte is a pixel
 
 
-def generate(signature: Signature, batch: int, seed: int) -> dict[str, np.ndarray]:
-    """One case: an array for every input, in input order; the same for the same signature, batch and seed.
+RANDOM = "random"
+
+# Kinds of cases beside random ones, and what they do to the inputs that they fit; the others stay random.
+_SCALES = {f"scaled {scale:g}": scale for scale in (1e-6, 1e-3, 1e3, 1e6)}
+_FLOAT_KINDS = (*_SCALES, "zeros", "one hot")
+_ID_KINDS = ("smallest ids", "largest ids")
+_PADDINGS = ("padded left", "padded between", "not padded", "rows of padding")
+_LENGTHS = ("shortest", "longest")
+_LONGEST_CASE_IN_SHORTEST = 16
+
+
+def kinds(signature: Signature) -> tuple[str, ...]:
+    """The kinds of cases that fit a signature, random ones first."""
+    inputs = signature.inputs
+    found = [RANDOM]
+    if any(_is_float(spec) for spec in inputs):
+        found += _FLOAT_KINDS
+    if any(not _is_float(spec) and spec.dtype != "bool" for spec in inputs):
+        found += _ID_KINDS
+    if any(_has_padding(spec) for spec in inputs):
+        found += _PADDINGS
+    if any(axis != "batch" for spec in inputs for axis in spec.shape if isinstance(axis, str)):
+        found += _LENGTHS
+    return tuple(found)
+
+
+def generate(signature: Signature, batch: int, seed: int, kind: str = RANDOM) -> dict[str, np.ndarray]:
+    """One case: an array for every input, in input order; the same for the same signature, batch, seed and kind.
 
     Floats are standard normal, ids uniform below the input's bound, other integers small. Every free axis but `batch`
     gets one size wherever its name occurs. A masked input `(batch, time, ...)` is padded on the right with zeros after
-    at least one valid step, and its valid ids are never 0.
+    at least one valid step, and its valid ids are never 0. A kind other than `random` changes that:
+
+    - `scaled S`, `zeros`, `one hot`: floats times S, all 0, or 0 but for a 1 in each row of the last axis;
+    - `smallest ids`, `largest ids`: every id (or other integer) the same, of those that are valid;
+    - `padded left`, `padded between`, `not padded`, `rows of padding`: where the padding of masked inputs lies; in the
+      last every other row has no valid step at all;
+    - `shortest`, `longest`: the free axes, from the shortest that the model takes to 16 times that.
 
     Raises:
-        BadInput: for an empty batch, or an input of a dtype for which nothing is drawn (bfloat16, strings).
+        BadInput: for an empty batch, a kind that is not known, or an input of a dtype for which nothing is drawn
+            (bfloat16, strings).
     """
     if batch < 1:
         raise BadInput(f"a case of batch {batch} was asked for: the smallest batch is 1")
+    if kind not in (RANDOM, *_FLOAT_KINDS, *_ID_KINDS, *_PADDINGS, *_LENGTHS):
+        raise BadInput(f"no cases of kind {kind!r} are drawn: they come from another version, freeze the truth again")
     rng = np.random.default_rng((seed, batch))
     sizes = _axis_sizes(signature, batch, rng)
-    return {spec.name: _draw(spec, sizes, rng) for spec in signature.inputs}
+    if kind in _LENGTHS:
+        length = signature.shortest_axis * (_LONGEST_CASE_IN_SHORTEST if kind == "longest" else 1)
+        sizes = {axis: batch if axis == "batch" else length for axis in sizes}
+    return {spec.name: _draw(spec, sizes, rng, kind) for spec in signature.inputs}
+
+
+def sha256_of(feed: Mapping[str, np.ndarray]) -> str:
+    """A digest of arrays: their names, dtypes, shapes and elements, in their order."""
+    sha = hashlib.sha256()
+    for name, array in feed.items():
+        sha.update(f"{name}\0{array.dtype.str}\0{array.shape}\0".encode())
+        sha.update(np.ascontiguousarray(array).tobytes())
+    return sha.hexdigest()
 
 
 def _axis_sizes(signature: Signature, batch: int, rng: np.random.Generator) -> dict[str, int]:
@@ -46,12 +96,38 @@ def _axis_sizes(signature: Signature, batch: int, rng: np.random.Generator) -> d
     return sizes
 
 
-def _draw(spec: InputSpec, sizes: dict[str, int], rng: np.random.Generator) -> np.ndarray:
+def _draw(spec: InputSpec, sizes: dict[str, int], rng: np.random.Generator, kind: str) -> np.ndarray:
     shape = tuple(sizes[axis] if isinstance(axis, str) else axis for axis in spec.shape)
     values = _values(spec, shape, rng)
-    if spec.is_masked and len(shape) > 1:
-        _pad_right(values, rng)
+    if _is_float(spec) and kind in _FLOAT_KINDS:
+        values = _of_float_kind(values, kind, rng)
+    elif kind in _ID_KINDS and not _is_float(spec) and spec.dtype != "bool":
+        bound = _largest_id(spec) if kind == "largest ids" else min(1, _largest_id(spec)) if spec.is_masked else 0
+        values = np.full_like(values, bound)
+    if _has_padding(spec):
+        _pad(values, rng, kind)
     return values
+
+
+def _is_float(spec: InputSpec) -> bool:
+    """Whether any number may be fed; not where ids come as floating-point numbers."""
+    return spec.ids_below is None and spec.dtype in _FLOATS
+
+
+def _has_padding(spec: InputSpec) -> bool:
+    return spec.is_masked and len(spec.shape) > 1
+
+
+def _of_float_kind(values: np.ndarray, kind: str, rng: np.random.Generator) -> np.ndarray:
+    if kind in _SCALES:
+        # No further than the dtype goes: what overflows before the model sees it says nothing of the model.
+        scale = min(_SCALES[kind], float(np.finfo(values.dtype).max) / 16)
+        return np.asarray(values * np.asarray(scale, values.dtype), values.dtype)
+    zeros = np.zeros_like(values)
+    if kind == "one hot" and values.ndim and values.shape[-1]:
+        hot = rng.integers(0, values.shape[-1], values.shape[:-1])
+        np.put_along_axis(zeros, hot[..., None], 1, axis=-1)
+    return zeros
 
 
 def _values(spec: InputSpec, shape: tuple[int, ...], rng: np.random.Generator) -> np.ndarray:
@@ -73,8 +149,17 @@ def _largest_id(spec: InputSpec) -> int:
     return below - 1 if spec.dtype in _FLOATS else min(below - 1, int(np.iinfo(spec.dtype).max))
 
 
-def _pad_right(values: np.ndarray, rng: np.random.Generator) -> None:
-    """Zero the end of each row of `(batch, time, ...)` in place, past a random valid length of at least 1."""
+def _pad(values: np.ndarray, rng: np.random.Generator, kind: str) -> None:
+    """Zero the padding of `(batch, time, ...)` in place; but for rows of padding each has a valid step."""
     batch, steps = values.shape[:2]
     valid = rng.integers(1, steps + 1, batch)
-    values[np.arange(steps) >= valid[:, None]] = 0
+    counts = np.arange(steps) < valid[:, None]
+    if kind == "not padded":
+        counts[...] = True
+    elif kind == "padded left":
+        counts = counts[:, ::-1]
+    elif kind == "padded between":
+        counts = rng.permuted(counts, axis=1)
+    elif kind == "rows of padding":
+        counts[::2] = False
+    values[~counts] = 0

@@ -195,12 +195,14 @@ class Case(Record):
     """One frozen input. In samples.npz: `<key>/in/<input>`, `<key>/f32/<output>` and `<key>/f64/<output>`.
 
     `kind` says how its inputs were drawn (`cases`), or `real`; the cases of one kind have one budget for each output.
+    Inputs of a case with `inputs_sha256` are not stored: they are drawn again, and must have that digest.
     """
 
     key: str
     kind: str
     batch: int
     seed: int | None = None
+    inputs_sha256: str | None = None
 
 
 class Budget(Record):
@@ -223,12 +225,14 @@ class Truth(Record):
     """What Keras says is right, frozen before anything is exported.
 
     The reference is the float64 answer where a float64 clone could be made, else float32 (`no_float64` says why).
+    `generator` is the version of what drew the cases.
     """
 
     format: Literal[1] = 1
     signature: Signature
     cases: tuple[Case, ...]
     budgets: tuple[Budget, ...]
+    generator: int = 0
     no_float64: str | None = None
     samples: FileDigest
 

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from pipeline.cases import generate
+from pipeline.cases import generate, kinds, sha256_of
 from pipeline.errors import BadInput
 from pipeline.records import InputSpec, Signature
 
@@ -96,3 +96,94 @@ def test_a_dtype_that_nothing_is_drawn_for_is_refused_by_name():
     """numpy has no bfloat16."""
     with pytest.raises(BadInput, match="'x' has dtype bfloat16"):
         one(InputSpec(name="x", shape=("batch", 2), dtype="bfloat16"))
+
+
+def of_kind(kind: str, spec: InputSpec, batch: int = 32) -> np.ndarray:
+    """The array drawn for a single input in a case of some kind."""
+    return generate(signature(spec), batch, 1, kind)[spec.name]
+
+
+FLOATS = InputSpec(name="x", shape=("batch", 5), dtype="float32")
+IDS = InputSpec(name="ids", shape=("batch", 9), dtype="int32", ids_below=7)
+TEXT = InputSpec(name="text", shape=("batch", "time"), dtype="int32", ids_below=7, is_masked=True)
+
+
+def test_only_kinds_that_fit_are_named():
+    """Random cases first; padding where there are masks, lengths where an axis is free."""
+    assert kinds(signature(FLOATS)) == ("random", *FLOAT_KINDS)
+    assert kinds(signature(IDS)) == ("random", "smallest ids", "largest ids")
+    assert kinds(signature(TEXT))[3:] == (*PADDINGS, "shortest", "longest")
+
+
+FLOAT_KINDS = ("scaled 1e-06", "scaled 0.001", "scaled 1000", "scaled 1e+06", "zeros", "one hot")
+PADDINGS = ("padded left", "padded between", "not padded", "rows of padding")
+
+
+def test_floats_are_scaled_or_zero_or_one_hot():
+    """A case of one kind has the random one's values, scaled, where it keeps them."""
+    plain = one(FLOATS, 32)
+    np.testing.assert_allclose(of_kind("scaled 1e+06", FLOATS), plain * 1e6, rtol=1e-6)
+    np.testing.assert_allclose(of_kind("scaled 1e-06", FLOATS), plain * 1e-6, rtol=1e-6)
+    assert not of_kind("zeros", FLOATS).any()
+    hot = of_kind("one hot", FLOATS)
+    assert (hot.sum(axis=1) == 1).all()
+    assert set(np.unique(hot)) == {0, 1}
+    assert hot.any(axis=0).all()
+
+
+def test_no_scale_leaves_the_range_of_a_dtype():
+    """A million is past float16."""
+    half = InputSpec(name="x", shape=("batch", 5), dtype="float16")
+    assert np.isfinite(of_kind("scaled 1e+06", half)).all()
+    assert np.abs(of_kind("scaled 1e+06", half)).max() > 5000
+
+
+def test_ids_are_the_smallest_and_the_largest_that_are_valid():
+    """0 is padding where there is a mask."""
+    assert set(np.unique(of_kind("smallest ids", IDS))) == {0}
+    assert set(np.unique(of_kind("largest ids", IDS))) == {6}
+    assert set(np.unique(of_kind("smallest ids", TEXT))) == {0, 1}
+
+
+def test_padding_lies_where_its_kind_says():
+    """Left, in between, nowhere, and over whole rows."""
+    text = TEXT.model_copy(update={"shape": ("batch", 9)})
+    left = (of_kind("padded left", text) != 0).astype(int)
+    assert (np.diff(left, axis=1) >= 0).all()
+    assert left[:, -1].all()
+    assert not left.all()
+    between = (of_kind("padded between", text) != 0).astype(int)
+    assert (np.diff(between, axis=1) < 0).any()
+    assert (np.diff(between, axis=1) > 0).any()
+    assert between.any(axis=1).all()
+    assert of_kind("not padded", text).all()
+    rows = of_kind("rows of padding", text).any(axis=1)
+    assert not rows[::2].any()
+    assert rows[1::2].all()
+
+
+def test_free_axes_are_the_shortest_and_much_longer():
+    """From the size at which the model was seen to run."""
+    short = Signature(inputs=(TEXT,), outputs=(), shortest_axis=4)
+    assert generate(short, 2, 1, "shortest")["text"].shape == (2, 4)
+    assert generate(short, 2, 1, "longest")["text"].shape == (2, 64)
+
+
+def test_a_kind_of_another_version_is_refused():
+    """It could not be drawn again."""
+    with pytest.raises(BadInput, match="no cases of kind 'upside down'"):
+        of_kind("upside down", FLOATS)
+
+
+def test_a_digest_sees_names_dtypes_shapes_elements_and_order():
+    """Of what is fed."""
+    one_, two = np.zeros((2, 3), np.float32), np.ones((2, 3), np.float32)
+    feeds = [
+        {"a": one_, "b": two},
+        {"b": two, "a": one_},
+        {"a": two, "b": one_},
+        {"a": one_.reshape(3, 2), "b": two},
+        {"a": one_.view(np.int32), "b": two},
+    ]
+    assert len({sha256_of(feed) for feed in feeds}) == len(feeds)
+    assert sha256_of(feeds[0]) == sha256_of({"a": one_.copy(), "b": two.copy()})

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -24,9 +25,12 @@ from pipeline.truth.trial import first_that_runs, static_batch
 
 Arrays = Mapping[str, np.ndarray]
 
-BATCHES = (1, 3, 17, 64)
+BATCHES = (1, 3, 17, 64, 257)
+KIND_BATCH = 17  # of the cases of one kind
 SEED = 20250130
 SAMPLES_MAX_BYTES = 16 * 2**20
+# Inputs of a case beyond which a larger batch is not tried: Keras holds many times as much while it answers.
+LARGEST_INPUTS_BYTES = 64 * 2**20
 
 
 def freeze(model: keras.Model, folder: Path, real: Arrays | None = None, seed: int = SEED) -> Truth:
@@ -49,31 +53,56 @@ def freeze(model: keras.Model, folder: Path, real: Arrays | None = None, seed: i
         return [(case, feed, answer(feed)) for case, feed in _inputs(candidate, real, seed)]
 
     signature, answered = first_that_runs(model, signature, run)
-    reference, no_float64 = _reference(model, signature, answered[0][1])
-    arrays: dict[str, np.ndarray] = {}
+    reference, no_float64 = _reference(model, signature, *answered[0][1:])
     kept: list[Answered] = []
+    archive = _Archive()
     for case, feed, float32 in answered:
-        frozen = {f"{case.key}/in/{name}": value for name, value in feed.items()}
-        frozen |= {f"{case.key}/f32/{name}": value for name, value in float32.items()}
         float64 = None if reference is None else reference(feed)
-        if float64 is not None:
-            frozen |= {f"{case.key}/f64/{name}": value for name, value in float64.items()}
-        if kept and _bytes(arrays) + _bytes(frozen) > SAMPLES_MAX_BYTES:
-            continue
-        arrays |= frozen
-        kept.append(Answered(case, float32, float64))
+        stored = archive.add(case, feed, float32, float64)
+        if stored is not None:
+            kept.append(Answered(stored, float32, float64))
     samples = folder / "samples.npz"
     with refusing_unwritable(folder):
-        np.savez_compressed(samples, **arrays)  # type: ignore[arg-type]
+        np.savez_compressed(samples, **archive.arrays)  # type: ignore[arg-type]
     truth = Truth(
         signature=signature,
         cases=tuple(each.case for each in kept),
         budgets=budgets(model, signature, kept),
+        generator=cases.GENERATOR_VERSION,
         no_float64=no_float64,
         samples=digest(samples),
     )
     write_record(folder / "truth.json", truth)
     return truth
+
+
+@dataclass
+class _Archive:
+    """What `samples.npz` will hold, no larger than it may be."""
+
+    arrays: dict[str, np.ndarray] = field(default_factory=dict)
+    _size: int = 0
+
+    def add(self, case: Case, feed: Arrays, float32: Arrays, float64: Arrays | None) -> Case | None:
+        """The case as it was added: with its inputs, or without those that can be drawn again; None if it is too large.
+
+        The first case is always there, so that something is.
+        """
+        inputs = {f"{case.key}/in/{name}": value for name, value in feed.items()}
+        answers = {f"{case.key}/f32/{name}": value for name, value in float32.items()}
+        answers |= {f"{case.key}/f64/{name}": value for name, value in (float64 or {}).items()}
+        room = SAMPLES_MAX_BYTES - self._size
+        if not self.arrays or _bytes(inputs) + _bytes(answers) <= room:
+            self._take(inputs | answers)
+            return case
+        if case.seed is None or _bytes(answers) > room:
+            return None
+        self._take(answers)
+        return case.model_copy(update={"inputs_sha256": cases.sha256_of(feed)})
+
+    def _take(self, arrays: Arrays) -> None:
+        self.arrays |= arrays
+        self._size += _bytes(arrays)
 
 
 def _compiled(model: keras.Model, signature: Signature) -> tuple[Signature, Any]:
@@ -114,8 +143,10 @@ def _tensor_spec(spec: InputSpec) -> tf.TensorSpec:
     return tf.TensorSpec([None if isinstance(axis, str) else axis for axis in spec.shape], spec.dtype)
 
 
-def _reference(model: keras.Model, signature: Signature, trial: Arrays) -> tuple[Any | None, str | None]:
-    """A function that answers in float64, tried once, or the reason why there is none."""
+def _reference(
+    model: keras.Model, signature: Signature, trial: Arrays, float32: Arrays
+) -> tuple[Any | None, str | None]:
+    """A function that answers in float64, tried once against `float32`'s shapes, or the reason why there is none."""
     floats = {spec.name for spec in signature.inputs if spec.dtype.startswith(("float", "bfloat"))}
     try:
         call = tf.function(named_call(float64_clone(model), signature), autograph=False, reduce_retracing=True)
@@ -124,25 +155,34 @@ def _reference(model: keras.Model, signature: Signature, trial: Arrays) -> tuple
             wide = {name: value.astype("float64") if name in floats else value for name, value in feed.items()}
             return _called(call, wide)
 
-        answer(trial)
+        found = answer(trial)
     except NotRebuildable as refusal:
         return None, str(refusal)
     except Exception as error:  # noqa: BLE001 - the layers' own code runs here, in a precision it may not expect
         return None, f"the model does not run in float64: {one_line(error)}"
+    unlike = [name for name, value in float32.items() if found[name].shape != value.shape]
+    if unlike:
+        return None, f"output {unlike[0]!r} has another shape in float64"
     return answer, None
 
 
-def _inputs(signature: Signature, real: Arrays | None, seed: int) -> list[tuple[Case, dict[str, np.ndarray]]]:
+def _inputs(signature: Signature, real: Arrays | None, seed: int) -> Iterator[tuple[Case, dict[str, np.ndarray]]]:
+    """Random inputs at each batch size and real ones beside them, then one case of each other kind."""
     static = static_batch(signature)
-    batches = BATCHES if static is None else (static,)
-    frozen = []
-    for batch in batches:
-        key = f"random{batch}"
-        frozen.append((Case(key=key, kind="random", batch=batch, seed=seed), cases.generate(signature, batch, seed)))
+    one = _bytes(cases.generate(signature, static or 1, seed)) // (static or 1)
+    affordable = [batch for batch in BATCHES if batch == BATCHES[0] or one * batch <= LARGEST_INPUTS_BYTES]
+    for batch in affordable if static is None else (static,):
+        yield _drawn(signature, cases.RANDOM, batch, seed)
         if real is not None and len(next(iter(real.values()))) >= batch:
             rows = {spec.name: np.asarray(real[spec.name][:batch], spec.dtype) for spec in signature.inputs}
-            frozen.append((Case(key=f"real{batch}", kind="real", batch=batch), rows))
-    return frozen
+            yield Case(key=f"real{batch}", kind="real", batch=batch), rows
+    for kind in cases.kinds(signature)[1:]:
+        yield _drawn(signature, kind, min(KIND_BATCH, affordable[-1]) if static is None else static, seed)
+
+
+def _drawn(signature: Signature, kind: str, batch: int, seed: int) -> tuple[Case, dict[str, np.ndarray]]:
+    key = f"{kind.replace(' ', '_')}{'' if kind == cases.RANDOM else '_'}{batch}"
+    return Case(key=key, kind=kind, batch=batch, seed=seed), cases.generate(signature, batch, seed, kind)
 
 
 def _bytes(arrays: Mapping[str, np.ndarray]) -> int:

@@ -8,6 +8,7 @@ import pytest
 from keras import layers
 
 from pipeline import bundle
+from pipeline.cases import RANDOM
 from pipeline.errors import BadInput
 from pipeline.graph.fresh import NotRebuildable
 from pipeline.truth.float64 import float64_clone
@@ -18,13 +19,14 @@ from tests.zoo import ZOO
 def test_every_batch_is_frozen_with_both_answers(tmp_path) -> None:
     """And float32 is close to float64, yet not equal."""
     truth = freeze(ZOO["sequential_triplet"](), tmp_path)
-    assert tuple(case.batch for case in truth.cases) == BATCHES
+    assert tuple(case.batch for case in truth.cases if case.kind == RANDOM) == BATCHES
     cases = bundle.read_cases(tmp_path / "samples.npz", truth)
     for case in cases:
         assert case.float64 is not None
         for name, answer in case.float32.items():
             assert case.float64[name].dtype == np.float64
-            np.testing.assert_allclose(answer, case.float64[name], rtol=1e-4)
+            if case.case.kind == RANDOM:
+                np.testing.assert_allclose(answer, case.float64[name], rtol=1e-4)
     assert any((case.float32[n] != case.float64[n]).any() for case in cases for n in case.float32 if case.float64)
 
 
@@ -45,11 +47,37 @@ def test_the_same_model_gives_the_same_samples(tmp_path) -> None:
 
 
 def test_samples_stay_under_sixteen_megabytes(tmp_path) -> None:
-    """Large batches of large inputs are left out, the smallest is kept."""
+    """Inputs that don't fit are drawn again by whoever reads; the smallest are kept, and too large ones not tried."""
     x = keras.Input((512, 512, 3), name="image")
     truth = freeze(keras.Model(x, layers.GlobalAveragePooling2D()(x)), tmp_path)
-    assert [case.batch for case in truth.cases] == [1, 3]
+    assert [case.batch for case in truth.cases if case.kind == RANDOM] == [1, 3, 17]
     assert truth.samples.size < 16 * 2**20
+    stored = {case.key: case.inputs_sha256 is None for case in truth.cases}
+    assert (stored["random1"], stored["random17"]) == (True, False)
+    read = {case.case.key: case for case in bundle.read_cases(tmp_path / "samples.npz", truth)}
+    answer = read["random17"].inputs["image"].mean(axis=(1, 2), dtype=np.float64)
+    exact = read["random17"].float64
+    assert exact is not None
+    np.testing.assert_allclose(answer, next(iter(exact.values())))
+
+
+def test_inputs_of_another_generator_are_refused(tmp_path) -> None:
+    """They would not be the ones that Keras answered."""
+    x = keras.Input((512, 512, 3), name="image")
+    truth = freeze(keras.Model(x, layers.GlobalAveragePooling2D()(x)), tmp_path)
+    with pytest.raises(BadInput, match="drawn by version 1 of the generator"):
+        bundle.read_cases(tmp_path / "samples.npz", truth.model_copy(update={"generator": 1}))
+    other = [case.model_copy(update={"seed": 5}) if case.inputs_sha256 else case for case in truth.cases]
+    with pytest.raises(BadInput, match="drawn otherwise by numpy"):
+        bundle.read_cases(tmp_path / "samples.npz", truth.model_copy(update={"cases": tuple(other)}))
+
+
+def test_every_kind_of_case_that_fits_is_frozen(tmp_path) -> None:
+    """Words with padding: no floats are scaled, but ids and padding vary."""
+    truth = freeze(ZOO["padding_before"](), tmp_path)
+    kinds_ = {case.kind for case in truth.cases}
+    assert {"largest ids", "padded left", "padded between", "rows of padding", "longest"} <= kinds_
+    assert not {"scaled 1e+06", "one hot"} & kinds_
 
 
 def test_a_float64_clone_keeps_sharing_and_weights() -> None:
