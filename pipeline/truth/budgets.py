@@ -5,12 +5,13 @@ The rule, its derivation and the figures that its constants come from are told i
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 import keras
 import numpy as np
 
+from pipeline.cases import RANDOM
 from pipeline.records import Budget, Case, Signature, TensorSpec
 
 Arrays = Mapping[str, np.ndarray]
@@ -24,6 +25,8 @@ ULPS = 8.0
 # relative to the largest value of the output.
 _RELATIVE = {"float64": 1e-4, "float32": 1e-4, "float16": 2e-2, "bfloat16": 1e-1, "int8": 5e-2}
 _ABSOLUTE = 1e-6
+# The kinds of cases that tell an output's ordinary scale.
+_ORDINARY = (RANDOM, "real")
 
 
 @dataclass(frozen=True)
@@ -42,10 +45,33 @@ def budgets(model: keras.Model, signature: Signature, answered: Iterable[Answere
     floats = [spec for spec in signature.outputs if np.issubdtype(np.dtype(spec.dtype), np.floating)]
     stated = _stated(model)
     return tuple(
-        _budget(spec, kind, [each for each in found if each.case.kind == kind], stated)
-        for spec in floats
-        for kind in kinds
+        budget for spec in floats for budget in _budgets(spec, _Errors.by_kind(spec.name, kinds, found), stated)
     )
+
+
+@dataclass(frozen=True)
+class _Errors:
+    """Keras' own error in the cases of one kind: relative to each case's scale, the largest; and the largest scale."""
+
+    own: float
+    scale: float
+
+    @staticmethod
+    def by_kind(output: str, kinds: Iterable[str], answered: list[Answered]) -> dict[str, _Errors | None]:
+        """The errors of one output; None for a kind without a reference."""
+        return {kind: _Errors._of([each for each in answered if each.case.kind == kind], output) for kind in kinds}
+
+    @staticmethod
+    def _of(answered: list[Answered], output: str) -> _Errors | None:
+        pairs = [
+            largest_error(each.float32[output], each.float64[output])
+            for each in answered
+            if each.float64 is not None and output in each.float64
+        ]
+        if not pairs:
+            return None
+        own = max((error / scale for error, scale in pairs if scale > 0), default=0.0)
+        return _Errors(own, max(scale for _, scale in pairs))
 
 
 def largest_error(found: np.ndarray, exact: np.ndarray) -> tuple[float, float]:
@@ -58,25 +84,25 @@ def largest_error(found: np.ndarray, exact: np.ndarray) -> tuple[float, float]:
     return float(error.max()), float(np.abs(exact[finite]).max())
 
 
-def _budget(spec: TensorSpec, kind: str, answered: list[Answered], stated: float) -> Budget:
-    pairs = [
-        largest_error(each.float32[spec.name], each.float64[spec.name])
-        for each in answered
-        if each.float64 is not None and spec.name in each.float64
-    ]
-    if not pairs:
-        return Budget(output=spec.name, kind=kind, rule="stated", absolute=_ABSOLUTE, relative=stated)
-    own = max((error / scale for error, scale in pairs if scale > 0), default=0.0)
+def _budgets(spec: TensorSpec, errors: Mapping[str, _Errors | None], stated: float) -> Iterator[Budget]:
+    ordinary = [errors[kind] for kind in _ORDINARY if kind in errors]
+    typical = max((each.scale for each in ordinary if each is not None), default=0.0)
     limits = np.finfo(spec.dtype)
-    return Budget(
-        output=spec.name,
-        kind=kind,
-        rule="derived",
-        # Below the smallest normal number a unit in the last place is no fraction of the value any more.
-        absolute=ULPS * float(limits.smallest_normal),
-        relative=FACTOR * own + ULPS * float(limits.eps),
-        keras=own,
-    )
+    for kind, found in errors.items():
+        if found is None:
+            yield Budget(output=spec.name, kind=kind, rule="stated", absolute=_ABSOLUTE, relative=stated)
+            continue
+        yield Budget(
+            output=spec.name,
+            kind=kind,
+            rule="derived",
+            # Where a case makes the output small, what lies between may be as large as ever, and so may its errors:
+            # units count at the scale that the output has for ordinary inputs. Below the smallest normal number a unit
+            # is no fraction of the value any more.
+            absolute=ULPS * (float(limits.eps) * typical + float(limits.smallest_normal)),
+            relative=FACTOR * found.own + ULPS * float(limits.eps),
+            keras=found.own,
+        )
 
 
 def _stated(model: keras.Model) -> float:

@@ -103,8 +103,8 @@ def judge_output(
 ) -> OutputError:
     """Hold one output of one case against its reference.
 
-    The reference is Keras' float64 answer where there is one, except where Keras' own float32 answer is not finite:
-    that is what its users are served. Integers and booleans must equal the compiled function's answer.
+    The reference is Keras' float64 answer where there is one. Where Keras' own float32 answer is not finite an artifact
+    may do the same: that is what its users are served. Integers and booleans must equal the compiled function's answer.
     """
     judged = OutputError(case=case.case.key, batch=case.case.batch, output=spec.name)
     keras = case.float32[spec.name]
@@ -116,15 +116,16 @@ def judge_output(
     if is_float and budget is None:
         return replace(judged, fault=f"no budget was frozen for cases of kind {case.case.kind!r}")
     reference = _reference(spec, case) if is_float else keras.astype(np.float64)
-    fault = _unlike_nonfinite(answer, reference) if is_float else _unequal(answer, keras)
-    finite = np.isfinite(reference)
+    fault = _unlike_nonfinite(answer, reference, keras) if is_float else _unequal(answer, keras)
+    finite = np.isfinite(reference) & np.isfinite(answer)
+    own = np.isfinite(reference) & np.isfinite(keras)
     scale = _largest(reference[finite])
     return replace(
         judged,
         largest=_largest(answer[finite].astype(np.float64) - reference[finite]),
         scale=scale,
         budget=budget.absolute + budget.relative * scale if budget is not None else 0.0,
-        keras=_largest(keras[finite].astype(np.float64) - reference[finite]),
+        keras=_largest(keras[own].astype(np.float64) - reference[own]),
         fault=fault,
         rule=budget.rule if budget is not None else "equal",
         errors=error_figures(answer, reference),
@@ -143,22 +144,26 @@ def _misfit(spec: TensorSpec, keras: np.ndarray, answer: np.ndarray | None) -> s
 
 
 def _reference(spec: TensorSpec, case: CaseArrays) -> np.ndarray:
+    """The float64 answer where there is one and the output's own range holds it, else the float32 one."""
     keras = case.float32[spec.name].astype(np.float64)
     if case.float64 is None or spec.name not in case.float64:
         return keras
     exact = case.float64[spec.name].astype(np.float64)
-    # A float64 answer beyond the output's own range is an infinity there.
     with np.errstate(over="ignore"):
         in_range = np.isfinite(exact.astype(spec.dtype)) | ~np.isfinite(exact)
-    return np.where(np.isfinite(keras) & in_range, exact, keras)
+    return np.where(in_range, exact, keras)
 
 
-def _unlike_nonfinite(answer: np.ndarray, reference: np.ndarray) -> str:
-    """A fault unless NaN, +inf and -inf stand exactly where the reference has them."""
+def _unlike_nonfinite(answer: np.ndarray, reference: np.ndarray, keras: np.ndarray) -> str:
+    """A fault unless NaN, +inf and -inf stand where the reference has them, or where Keras itself does.
+
+    A runtime that computes half precision in single does not overflow where Keras does; one that does is no worse.
+    """
     for name, is_kind in (("NaN", np.isnan), ("+inf", np.isposinf), ("-inf", np.isneginf)):
-        found, expected = is_kind(answer), is_kind(reference)
-        if not np.array_equal(found, expected):
-            return f"{name} at {int(found.sum())} places, the reference at {int(expected.sum())}"
+        found, exact, own = is_kind(answer), is_kind(reference), is_kind(keras)
+        if not ((found == exact) | (found == own)).all():
+            places = f"the reference at {int(exact.sum())}"
+            return f"{name} at {int(found.sum())} places, {places}, Keras at {int(own.sum())}"
     return ""
 
 

@@ -44,7 +44,7 @@ def test_a_budget_is_a_multiple_of_keras_worst_relative_error_and_some_units(mod
     assert (found.output, found.kind, found.rule) == ("y", "random", "derived")
     assert found.keras == pytest.approx(16 * EPS)
     assert found.relative == pytest.approx(FACTOR * 16 * EPS + ULPS * EPS)
-    assert found.absolute < 1e-36
+    assert found.absolute == pytest.approx(ULPS * EPS * 4)
 
 
 def test_every_kind_of_case_has_its_own_budget(model: keras.Model) -> None:
@@ -69,3 +69,13 @@ def test_without_a_reference_a_tolerance_is_stated(model: keras.Model) -> None:
     half = keras.Model(x, layers.Dense(2, dtype="mixed_float16")(x))
     (found,) = budgets(half, SIGNATURE, [answered("a", [1.0, 1.0], None)])
     assert found.relative == 2e-2
+
+
+def test_units_count_at_the_scale_of_ordinary_inputs(model: keras.Model) -> None:
+    """Tiny inputs make an output tiny, not the numbers inside a layer."""
+    ordinary, tiny = answered("a", [2.0, 0.0], [2.0, 0.0]), answered("b", [1e-6, 0.0], [1e-6, 0.0], kind="scaled 1e-06")
+    found = budgets(model, SIGNATURE, [ordinary, tiny])[1]
+    assert found.absolute == pytest.approx(ULPS * EPS * 2)
+    large = answered("c", [1e6, 0.0], [1e6, 0.0], kind="scaled 1e+06")
+    found = budgets(model, SIGNATURE, [ordinary, large])[1]
+    assert found.absolute + found.relative * 1e6 == pytest.approx(ULPS * EPS * (1e6 + 2))

@@ -152,3 +152,12 @@ def test_a_frozen_case_of_batch_0_never_reaches_the_runtime():
     assert calls == []
     assert "empty batch" in judged.checks[0].detail
     assert not judged.checks[0].passed
+
+
+def test_where_keras_alone_is_not_finite_both_answers_hold() -> None:
+    """Half precision overflows in Keras, not in a runtime that computes in single; a wrong number does not hold."""
+    frozen = case([INF, 1.0], [5.0, 1.0])
+    assert error(frozen, [INF, 1.0]).holds
+    assert error(frozen, [5.0, 1.0]).holds
+    assert not error(frozen, [6.0, 1.0]).holds
+    assert not error(frozen, [NAN, 1.0]).holds

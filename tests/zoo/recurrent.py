@@ -98,8 +98,8 @@ def gru_without_bias() -> keras.Model:
 
 @zoo_model
 def gru_with_other_activations() -> keras.Model:
-    """Softplus over hard sigmoid."""
-    return difference(layers.GRU(3, activation="softplus", recurrent_activation="hard_sigmoid"))
+    """Softsign over hard sigmoid."""
+    return difference(layers.GRU(3, activation="softsign", recurrent_activation="hard_sigmoid"))
 
 
 @zoo_model

@@ -10,14 +10,14 @@ from keras import activations, layers
 from pipeline.export.recurrent.spec import Activation, CellSpec
 
 # keras.activations beside the functions of ONNX's recurrent operators (their documentation lists both formulas and
-# default parameters). `hard_sigmoid` is relu6(x + 3) / 6 in Keras 3.
+# default parameters). `hard_sigmoid` is relu6(x + 3) / 6 in Keras 3. `softplus` is not among them: onnxruntime's
+# recurrent kernels take `log(1 + exp(x))` as it stands, which is infinite above 88 and makes a gated state NaN.
 _ACTIVATIONS: dict[Any, Activation] = {
     activations.linear: Activation("Affine", 1.0, 0.0),
     activations.relu: Activation("Relu"),
     activations.tanh: Activation("Tanh"),
     activations.sigmoid: Activation("Sigmoid"),
     activations.hard_sigmoid: Activation("HardSigmoid", 1 / 6, 0.5),
-    activations.softplus: Activation("Softplus"),
     activations.softsign: Activation("Softsign"),
     activations.elu: Activation("Elu", 1.0),
     activations.leaky_relu: Activation("LeakyRelu", 0.2),
