@@ -1,4 +1,4 @@
-"""Being told which operation of a functional model runs.
+"""Being told which operation of a functional model runs, and with what result.
 
 Keras has no public hook around the calls that running a graph makes. This module and `read.py` are the places that
 know its inside: `keras.src.models.functional.operation_fn` wraps every call of `Function._run_through_graph`.
@@ -52,6 +52,23 @@ def _each_call(run: Callable[[Any, Callable[[], Any]], Any]) -> Iterator[None]:
             return run(operation, lambda: call(*inputs, **arguments))
 
         return ran
+
+    with replaced(functional, "operation_fn", operation_fn):
+        yield
+
+
+@contextlib.contextmanager
+def changed_results(change: Callable[[Any], Any]) -> Iterator[None]:
+    """While it lasts, running a functional model hands on `change(result)` of each operation's result."""
+    wrapped = functional.operation_fn
+
+    def operation_fn(operation: Any, *args: Any, **kwargs: Any) -> Any:
+        call = wrapped(operation, *args, **kwargs)
+
+        def changed(*inputs: Any, **arguments: Any) -> Any:
+            return change(call(*inputs, **arguments))
+
+        return changed
 
     with replaced(functional, "operation_fn", operation_fn):
         yield

@@ -31,11 +31,12 @@ _ORDINARY = (RANDOM, "real")
 
 @dataclass(frozen=True)
 class Answered:
-    """A case with Keras' answers; `float64` is None where there is no reference."""
+    """A case with Keras' answers; `float64` and `noisy` (`noise.py`) are None where there is no reference."""
 
     case: Case
     float32: Arrays
     float64: Arrays | None
+    noisy: Arrays | None = None
 
 
 def budgets(model: keras.Model, signature: Signature, answered: Iterable[Answered]) -> tuple[Budget, ...]:
@@ -64,9 +65,10 @@ class _Errors:
     @staticmethod
     def _of(answered: list[Answered], output: str) -> _Errors | None:
         pairs = [
-            largest_error(each.float32[output], each.float64[output])
+            largest_error(found[output], each.float64[output])
             for each in answered
-            if each.float64 is not None and output in each.float64
+            for found in (each.float32, each.noisy)
+            if found is not None and each.float64 is not None and output in each.float64
         ]
         if not pairs:
             return None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -19,6 +19,7 @@ from pipeline.records import Case, InputSpec, Signature, TensorSpec, Truth
 from pipeline.store import digest, refusing_unwritable, write_record
 from pipeline.truth.budgets import Answered, budgets
 from pipeline.truth.float64 import float64_clone
+from pipeline.truth.noise import Noise
 from pipeline.truth.refusals import refuse_unexportable
 from pipeline.truth.signature import read_signature
 from pipeline.truth.trial import first_that_runs, static_batch
@@ -53,14 +54,15 @@ def freeze(model: keras.Model, folder: Path, real: Arrays | None = None, seed: i
         return [(case, feed, answer(feed)) for case, feed in _inputs(candidate, real, seed)]
 
     signature, answered = first_that_runs(model, signature, run)
-    reference, no_float64 = _reference(model, signature, *answered[0][1:])
+    reference, no_float64 = _reference(model, signature, *_largest_random(answered))
     kept: list[Answered] = []
     archive = _Archive()
     for case, feed, float32 in answered:
-        float64 = None if reference is None else reference(feed)
+        float64 = None if reference is None else reference.answer(feed)
         stored = archive.add(case, feed, float32, float64)
         if stored is not None:
-            kept.append(Answered(stored, float32, float64))
+            noisy = None if reference is None else reference.noisy(feed)
+            kept.append(Answered(stored, float32, float64, noisy))
     samples = folder / "samples.npz"
     with refusing_unwritable(folder):
         np.savez_compressed(samples, **archive.arrays)  # type: ignore[arg-type]
@@ -143,19 +145,29 @@ def _tensor_spec(spec: InputSpec) -> tf.TensorSpec:
     return tf.TensorSpec([None if isinstance(axis, str) else axis for axis in spec.shape], spec.dtype)
 
 
+@dataclass(frozen=True)
+class _Reference:
+    """A float64 clone that was seen to answer like the model."""
+
+    answer: Callable[[Arrays], dict[str, np.ndarray]]
+    noisy: Callable[[Arrays], dict[str, np.ndarray]]
+
+
 def _reference(
     model: keras.Model, signature: Signature, trial: Arrays, float32: Arrays
-) -> tuple[Any | None, str | None]:
-    """A function that answers in float64, tried once against `float32`'s shapes, or the reason why there is none."""
+) -> tuple[_Reference | None, str | None]:
+    """What answers in float64, tried once against `float32`'s shapes, or the reason why there is none."""
     floats = {spec.name for spec in signature.inputs if spec.dtype.startswith(("float", "bfloat"))}
+
+    def wide(feed: Arrays) -> dict[str, np.ndarray]:
+        return {name: value.astype("float64") if name in floats else value for name, value in feed.items()}
+
     try:
-        call = tf.function(named_call(float64_clone(model), signature), autograph=False, reduce_retracing=True)
-
-        def answer(feed: Arrays) -> dict[str, np.ndarray]:
-            wide = {name: value.astype("float64") if name in floats else value for name, value in feed.items()}
-            return _called(call, wide)
-
-        found = answer(trial)
+        named = named_call(float64_clone(model), signature)
+        call = tf.function(named, autograph=False, reduce_retracing=True)
+        found = _called(call, wide(trial))
+        noise = Noise(named, wide(trial))
+        noise.answer(wide(trial))
     except NotRebuildable as refusal:
         return None, str(refusal)
     except Exception as error:  # noqa: BLE001 - the layers' own code runs here, in a precision it may not expect
@@ -163,7 +175,13 @@ def _reference(
     unlike = [name for name, value in float32.items() if found[name].shape != value.shape]
     if unlike:
         return None, f"output {unlike[0]!r} has another shape in float64"
-    return answer, None
+    return _Reference(lambda feed: _called(call, wide(feed)), lambda feed: noise.answer(wide(feed))), None
+
+
+def _largest_random(answered: list[tuple[Case, Arrays, Arrays]]) -> tuple[Arrays, Arrays]:
+    """The inputs and the answers of the largest random case of at most `KIND_BATCH` rows."""
+    ordinary = [each for each in answered if each[0].kind == cases.RANDOM and each[0].batch <= KIND_BATCH]
+    return (ordinary or answered)[-1 if ordinary else 0][1:]
 
 
 def _inputs(signature: Signature, real: Arrays | None, seed: int) -> Iterator[tuple[Case, dict[str, np.ndarray]]]:

@@ -144,7 +144,7 @@ def _misfit(spec: TensorSpec, keras: np.ndarray, answer: np.ndarray | None) -> s
 
 
 def _reference(spec: TensorSpec, case: CaseArrays) -> np.ndarray:
-    """The float64 answer where there is one, an infinity where the output's own range ends before it; else float32's."""
+    """The float64 answer where there is one, infinite where the output's range ends before it; else float32's."""
     keras = case.float32[spec.name].astype(np.float64)
     if case.float64 is None or spec.name not in case.float64:
         return keras

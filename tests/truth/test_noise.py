@@ -1,0 +1,63 @@
+"""Noise of a unit at every call site shows what an output is made of."""
+
+from __future__ import annotations
+
+import keras
+import numpy as np
+import pytest
+from keras import layers, ops
+
+from pipeline import cases
+from pipeline.graph.call import named_call
+from pipeline.truth.float64 import float64_clone
+from pipeline.truth.noise import UNIT, Noise
+from pipeline.truth.signature import read_signature
+from tests.zoo import ZOO, fill
+
+
+def moved(model: keras.Model, ordinary: np.ndarray, value: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The first output without and with noise."""
+    signature = read_signature(model)
+    call = named_call(float64_clone(model), signature)
+    name = signature.inputs[0].name
+    noise = Noise(call, {name: ordinary})
+    output = signature.outputs[0].name
+    return np.asarray(call({name: value})[output]), noise.answer({name: value})[output]
+
+
+def test_an_ordinary_output_moves_by_a_few_units() -> None:
+    """Of its scale, and not by none."""
+    x = keras.Input((4,), name="x")
+    model = keras.Model(x, layers.Dense(3, activation="tanh")(layers.Dense(5)(x)))
+    fill(model, 3)
+    value = np.random.default_rng(0).normal(size=(8, 4))
+    plain, noisy = moved(model, value, value)
+    assert 0.1 * UNIT < np.abs(noisy - plain).max() < 20 * UNIT
+
+
+def test_an_output_made_of_little_moves_by_much() -> None:
+    """A layer that is all but closed, normalised: units at its ordinary scale are all there is."""
+    x = keras.Input((4,), name="x")
+    closed = layers.Dense(3, activation="sigmoid", bias_initializer="zeros")
+    model = keras.Model(x, layers.UnitNormalization()(closed(x)))
+    fill(model, 3)
+    value = -1e3 * np.abs(np.random.default_rng(0).normal(size=(8, 4)))
+    closed.kernel.assign(ops.abs(closed.kernel) + 0.1)
+    plain, noisy = moved(model, np.abs(value) / 1e3, value)
+    assert np.abs(noisy - plain).max() > 0.1
+
+
+@pytest.mark.parametrize("name", ["masked_encoder_decoder", "network_over_time", "gru_with_every_output"])
+def test_masks_loops_and_several_results_come_through(name: str) -> None:
+    """The answer is still the model's."""
+    model = ZOO[name]()
+    signature = read_signature(model)
+    feed = {
+        key: value.astype("float64") if value.dtype.kind == "f" else value
+        for key, value in cases.generate(signature, 5, 1).items()
+    }
+    call = named_call(float64_clone(model), signature)
+    plain, noisy = call(feed), Noise(call, feed).answer(feed)
+    for key, answer in plain.items():
+        assert np.abs(noisy[key] - np.asarray(answer)).max() < 1e-5 * max(1.0, float(np.abs(answer).max()))
+    assert any(np.any(noisy[key] != np.asarray(answer)) for key, answer in plain.items())
