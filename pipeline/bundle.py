@@ -198,10 +198,20 @@ def _case_arrays(arrays: Mapping[str, np.ndarray], case: Case, truth: Truth) -> 
     def group(kind: str, specs: Iterable[TensorSpec]) -> dict[str, np.ndarray]:
         return {spec.name: _member(arrays, f"{case.key}/{kind}/{spec.name}", spec, case) for spec in specs}
 
+    def inputs_of(case: Case) -> dict[str, np.ndarray]:
+        if case.inputs_of is not None:
+            found = [each for each in truth.cases if each.key == case.inputs_of and each.inputs_of is None]
+            if not found:
+                raise BadInput(f"case {case.key!r} has the inputs of {case.inputs_of!r}, which is no case with inputs")
+            return inputs_of(found[0])
+        if case.inputs_sha256 is not None:
+            return _drawn_again(case, truth)
+        return {s.name: _member(arrays, f"{case.key}/in/{s.name}", s, case) for s in signature.inputs}
+
     has_float64 = truth.no_float64 is None
     return CaseArrays(
         case=case,
-        inputs=group("in", signature.inputs) if case.inputs_sha256 is None else _drawn_again(case, truth),
+        inputs=inputs_of(case),
         float32=group("f32", signature.outputs),
         float64=group("f64", [spec for spec in signature.outputs if _is_float(spec)]) if has_float64 else None,
     )

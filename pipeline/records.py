@@ -195,7 +195,9 @@ class Case(Record):
     """One frozen input. In samples.npz: `<key>/in/<input>`, `<key>/f32/<output>` and `<key>/f64/<output>`.
 
     `kind` says how its inputs were drawn (`cases`), or `real`; the cases of one kind have one budget for each output.
-    Inputs of a case with `inputs_sha256` are not stored: they are drawn again, and must have that digest.
+    Inputs of a case with `inputs_sha256` are not stored: they are drawn again, and must have that digest; those of a
+    case with `inputs_of` are that other case's. Before a case with `weight` was answered, that weight was perturbed
+    (`weight_values.perturbed`) by `weight_seed`.
     """
 
     key: str
@@ -203,6 +205,9 @@ class Case(Record):
     batch: int
     seed: int | None = None
     inputs_sha256: str | None = None
+    inputs_of: str | None = None
+    weight: str | None = None
+    weight_seed: int = 0
 
 
 class Budget(Record):

@@ -6,7 +6,6 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-import keras
 import numpy as np
 import onnx_ir as ir
 from onnx_ir.passes import PassManager
@@ -34,9 +33,10 @@ from pipeline.export.passes.wrapped_indices import WrappedIndicesPass
 from pipeline.export.stand_ins import Finder, can_stand_in, stand_ins
 from pipeline.export.trace import Trace, trace
 from pipeline.export.weights import NamedWeight, place_weights, placement
-from pipeline.graph.flatten import FlatModel, unused_name
+from pipeline.graph.flatten import FlatModel
 from pipeline.graph.patching import ONE_THREAD
 from pipeline.graph.read import CallGraph
+from pipeline.graph.weights import named_weights
 from pipeline.records import WEIGHT_MAP_KEY, Signature, WeightPlacement, versions, weight_map_text
 
 PRODUCER = "shared-layers"
@@ -95,7 +95,7 @@ def export_onnx(flat: FlatModel, graph: CallGraph, signature: Signature, opset: 
     """
     with ONE_THREAD:  # tf2onnx keeps state of its own, and some of its functions are replaced
         traced = trace(flat, signature, opset)
-        weights = _named_weights(flat.model, graph)
+        weights = _named_weights(flat, graph)
         model, weight_map = _converted(traced, weights, opset)
     kept = {entry.initializer for entry in weight_map if entry.initializer is not None}
     _cleaned(model, kept)
@@ -154,19 +154,12 @@ def _converted(
     return model, (*placed, *unread)
 
 
-def _named_weights(flat: keras.Model, graph: CallGraph) -> Mapping[int, NamedWeight]:
-    """Every weight by the `id` of its variable, under Keras' path (with `_1` at a second of that path)."""
-    readers: dict[int, list[str]] = {}
-    for site in graph.sites:
-        for variable in {id(weight): weight for weight in site.weights}.values():
-            readers.setdefault(id(variable), []).append(graph.label(site))
-    named: dict[int, NamedWeight] = {}
-    taken: set[str] = set()
-    for variable in {id(weight): weight for weight in flat.weights}.values():
-        name = unused_name(str(variable.path), taken)
-        taken.add(name)
-        named[id(variable)] = NamedWeight(name, np.asarray(variable), tuple(readers.get(id(variable), ())))
-    return named
+def _named_weights(flat: FlatModel, graph: CallGraph) -> Mapping[int, NamedWeight]:
+    """Every weight by the `id` of its variable."""
+    return {
+        id(weight.variable): NamedWeight(weight.name, np.asarray(weight.variable), weight.call_sites)
+        for weight in named_weights(flat, graph)
+    }
 
 
 def _forget_inner_shapes(model: ir.Model) -> None:

@@ -24,7 +24,12 @@ _FLOAT64_POLICY = {
 
 
 def float64_clone(model: keras.Model) -> keras.Model:
-    """A model with the same weights and sharing that computes in float64.
+    """A model with the same weights and sharing that computes in float64 (`float64_pair`)."""
+    return float64_pair(model)[0]
+
+
+def float64_pair(model: keras.Model) -> tuple[keras.Model, dict[int, Any]]:
+    """A model with the same weights and sharing that computes in float64, and its weights by the `id` of the model's.
 
     Every layer is made again from its config with its dtype policy replaced; layers keep their call sites.
 
@@ -53,7 +58,9 @@ def float64_clone(model: keras.Model) -> keras.Model:
         if site.is_layer:
             copy_state(site.layer, fresh[id(site.layer)])
     _refuse_narrow(clone)
-    return clone
+    layers = {id(site.layer): site.layer for site in graph.sites if site.is_layer}
+    pairs = (zip(layer.variables, fresh[key].variables, strict=True) for key, layer in layers.items())
+    return clone, {id(old): new for pair in pairs for old, new in pair}
 
 
 def _refuse_large(model: keras.Model) -> None:

@@ -11,20 +11,25 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from pipeline import cases
+from pipeline import cases, weight_values
 from pipeline.errors import BadInput, PipelineError, one_line
 from pipeline.graph.call import named_call
+from pipeline.graph.flatten import flatten_labelled
 from pipeline.graph.fresh import NotRebuildable
+from pipeline.graph.read import read
+from pipeline.graph.weights import named_weights
 from pipeline.records import Case, InputSpec, Signature, TensorSpec, Truth
 from pipeline.store import digest, refusing_unwritable, write_record
 from pipeline.truth.budgets import Answered, budgets
-from pipeline.truth.float64 import float64_clone
+from pipeline.truth.float64 import float64_pair
 from pipeline.truth.noise import Noise
 from pipeline.truth.refusals import refuse_unexportable
 from pipeline.truth.signature import read_signature
 from pipeline.truth.trial import first_that_runs, static_batch
 
 Arrays = Mapping[str, np.ndarray]
+Answer = Callable[[Arrays], dict[str, np.ndarray]]
+PERTURBED = "perturbed"  # the kind of a case that was answered with one weight changed
 
 BATCHES = (1, 3, 17, 64, 257)
 KIND_BATCH = 17  # of the cases of one kind
@@ -63,6 +68,7 @@ def freeze(model: keras.Model, folder: Path, real: Arrays | None = None, seed: i
         if stored is not None:
             noisy = None if reference is None else reference.noisy(feed)
             kept.append(Answered(stored, float32, float64, noisy))
+    kept += _perturbed(model, answer, reference, archive, _smallest_random(answered))
     samples = folder / "samples.npz"
     with refusing_unwritable(folder):
         np.savez_compressed(samples, **archive.arrays)  # type: ignore[arg-type]
@@ -76,6 +82,39 @@ def freeze(model: keras.Model, folder: Path, real: Arrays | None = None, seed: i
     )
     write_record(folder / "truth.json", truth)
     return truth
+
+
+def _perturbed(
+    model: keras.Model, answer: Answer, reference: _Reference | None, archive: _Archive, asked: tuple[Case, Arrays]
+) -> Iterator[Answered]:
+    """For each shared weight Keras' answers to one case with that weight perturbed; the model stays as it is.
+
+    Only through every one of its call sites can an artifact with the same change give the same answers.
+    """
+    case, feed = asked
+    shared = [weight for weight in named_weights(flatten_labelled(model), read(model)) if weight.is_shared]
+    floats = [weight for weight in shared if "float" in str(weight.variable.dtype)]
+    for number, weight in enumerate(floats):
+        seed = (case.seed or 0) + number
+        own = [weight.variable, *([] if reference is None else [reference.weights[id(weight.variable)]])]
+        before = [np.asarray(variable) for variable in own]
+        changed = weight_values.perturbed(before[0], seed)
+        update = {"key": f"perturbed{number}", "kind": PERTURBED, "inputs_of": case.key, "inputs_sha256": None}
+        this = case.model_copy(update={**update, "weight": weight.name, "weight_seed": seed})
+        try:
+            for variable in own:
+                variable.assign(changed)
+            answered = Answered(
+                this,
+                answer(feed),
+                None if reference is None else reference.answer(feed),
+                None if reference is None else reference.noisy(feed),
+            )
+        finally:
+            for variable, value in zip(own, before, strict=True):
+                variable.assign(value)
+        if archive.add_answers(answered):
+            yield answered
 
 
 @dataclass
@@ -101,6 +140,16 @@ class _Archive:
             return None
         self._take(answers)
         return case.model_copy(update={"inputs_sha256": cases.sha256_of(feed)})
+
+    def add_answers(self, answered: Answered) -> bool:
+        """Add a case's answers alone, if there is room."""
+        key = answered.case.key
+        answers = {f"{key}/f32/{name}": value for name, value in answered.float32.items()}
+        answers |= {f"{key}/f64/{name}": value for name, value in (answered.float64 or {}).items()}
+        if self._size + _bytes(answers) > SAMPLES_MAX_BYTES:
+            return False
+        self._take(answers)
+        return True
 
     def _take(self, arrays: Arrays) -> None:
         self.arrays |= arrays
@@ -149,8 +198,9 @@ def _tensor_spec(spec: InputSpec) -> tf.TensorSpec:
 class _Reference:
     """A float64 clone that was seen to answer like the model."""
 
-    answer: Callable[[Arrays], dict[str, np.ndarray]]
-    noisy: Callable[[Arrays], dict[str, np.ndarray]]
+    answer: Answer
+    noisy: Answer
+    weights: dict[int, Any]  # by the `id` of the model's
 
 
 def _reference(
@@ -163,7 +213,8 @@ def _reference(
         return {name: value.astype("float64") if name in floats else value for name, value in feed.items()}
 
     try:
-        named = named_call(float64_clone(model), signature)
+        clone, weights = float64_pair(model)
+        named = named_call(clone, signature)
         call = tf.function(named, autograph=False, reduce_retracing=True)
         found = _called(call, wide(trial))
         noise = Noise(named, wide(trial))
@@ -175,13 +226,19 @@ def _reference(
     unlike = [name for name, value in float32.items() if found[name].shape != value.shape]
     if unlike:
         return None, f"output {unlike[0]!r} has another shape in float64"
-    return _Reference(lambda feed: _called(call, wide(feed)), lambda feed: noise.answer(wide(feed))), None
+    return _Reference(lambda feed: _called(call, wide(feed)), lambda feed: noise.answer(wide(feed)), weights), None
 
 
 def _largest_random(answered: list[tuple[Case, Arrays, Arrays]]) -> tuple[Arrays, Arrays]:
     """The inputs and the answers of the largest random case of at most `KIND_BATCH` rows."""
     ordinary = [each for each in answered if each[0].kind == cases.RANDOM and each[0].batch <= KIND_BATCH]
     return (ordinary or answered)[-1 if ordinary else 0][1:]
+
+
+def _smallest_random(answered: list[tuple[Case, Arrays, Arrays]]) -> tuple[Case, Arrays]:
+    """A random case of a few rows: many weights may be asked about."""
+    random = [each for each in answered if each[0].kind == cases.RANDOM]
+    return random[min(1, len(random) - 1)][:2]
 
 
 def _inputs(signature: Signature, real: Arrays | None, seed: int) -> Iterator[tuple[Case, dict[str, np.ndarray]]]:

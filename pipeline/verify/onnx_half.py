@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
@@ -19,11 +20,14 @@ from onnxruntime.capi import onnxruntime_pybind11_state
 
 from pipeline import bundle
 from pipeline.audit import read_onnx
+from pipeline.bundle import CaseArrays
 from pipeline.errors import BadInput, one_line
-from pipeline.records import Check, TensorSpec, Verdict
+from pipeline.records import Check, TensorSpec, Truth, Verdict
 from pipeline.verify import sharing
+from pipeline.verify.behaviour import check_behaviour, plain
 from pipeline.verify.child import announce, answer
-from pipeline.verify.parity import ArtifactRefused, Judgement, check_truth, judge
+from pipeline.verify.overridable_weights import OverridableWeights
+from pipeline.verify.parity import ArtifactRefused, Judgement, Run, check_truth, judge
 
 ARTIFACT = "onnx"
 
@@ -43,8 +47,10 @@ def verify(model: Path, truth_folder: Path) -> Verdict:
         proto = read_onnx(model)
     except BadInput as error:
         return Verdict(subject=str(model), checks=(Check(name="the file is ONNX", passed=False, detail=str(error)),))
-    checks = [_check_model(model), _check_operators(proto), *_check_sharing(proto, model, truth_folder)]
-    judgement = _against_truth(model, truth_folder)
+    checks = [_check_model(model), _check_operators(proto)]
+    weight_map, sharing_checks = _check_sharing(proto, model, truth_folder)
+    judgement = _against_truth(_File(model, proto, weight_map), truth_folder)
+    checks += sharing_checks
     return Verdict(subject=str(model), checks=(*checks, *judgement.checks), parity=judgement.figures)
 
 
@@ -81,16 +87,31 @@ def _all_nodes(proto: onnx.ModelProto) -> list[onnx.NodeProto]:
     return nodes
 
 
-def _check_sharing(proto: onnx.ModelProto, model: Path, truth_folder: Path) -> tuple[Check, ...]:
+@dataclass(frozen=True)
+class _File:
+    """An ONNX file, read, with the weight map that it is judged by; None if it has none that can be."""
+
+    path: Path
+    proto: onnx.ModelProto
+    weight_map: sharing.WeightMap | None
+
+
+def _check_sharing(
+    proto: onnx.ModelProto, model: Path, truth_folder: Path
+) -> tuple[sharing.WeightMap | None, tuple[Check, ...]]:
+    """The weight map, where the file's tensors are as it says, and the checks of that."""
     announce("sharing by the weight map")
     try:
         in_metadata = sharing.metadata_weight_map(proto)
         in_manifest = _manifest_weight_map(truth_folder)
         if in_metadata is not None and in_manifest is not None and _stored(in_metadata) != _stored(in_manifest):
             raise BadInput("the ONNX file's metadata and the manifest disagree")
-        return sharing.check_sharing(proto, model.parent, in_metadata if in_manifest is None else in_manifest)
+        weight_map = in_metadata if in_manifest is None else in_manifest
+        checks = sharing.check_sharing(proto, model.parent, weight_map)
     except BadInput as error:
-        return (Check(name="weight map", passed=False, detail=str(error)),)
+        return None, (Check(name="weight map", passed=False, detail=str(error)),)
+    # Where a weight does not lie where the map says there is nothing to perturb.
+    return (weight_map if checks[0].passed else None), checks
 
 
 def _stored(weight_map: sharing.WeightMap) -> sharing.WeightMap:
@@ -105,7 +126,7 @@ def _manifest_weight_map(folder: Path) -> sharing.WeightMap | None:
 # --- against the truth --------------------------------------------------------------------------------------------
 
 
-def _against_truth(model: Path, truth_folder: Path) -> Judgement:
+def _against_truth(file: _File, truth_folder: Path) -> Judgement:
     announce("reading the frozen truth")
     try:
         truth = bundle.read_truth(truth_folder)
@@ -115,14 +136,32 @@ def _against_truth(model: Path, truth_folder: Path) -> Judgement:
     asked = check_truth(truth, cases)
     announce("loading into onnxruntime")
     try:
-        session = onnxruntime.InferenceSession(str(model), providers=["CPUExecutionProvider"])
+        session = onnxruntime.InferenceSession(str(file.path), providers=["CPUExecutionProvider"])
     except _RUNTIME_ERRORS as error:
         return Judgement((asked, Check(name="onnxruntime loads it", passed=False, detail=one_line(error))), ())
     loaded = Check(name="onnxruntime loads it", passed=True, detail=f"onnxruntime {onnxruntime.__version__}")
     inputs = _check_specs("inputs", session.get_inputs(), truth.signature.inputs)
     outputs = _check_specs("outputs", session.get_outputs(), truth.signature.outputs)
-    judgement = judge(ARTIFACT, truth, cases, partial(_run, session))
-    return Judgement((asked, loaded, inputs, outputs, *judgement.checks), judgement.figures)
+    judgement = judge(ARTIFACT, truth, plain(cases), partial(_run, session))
+    behaviour = _check_behaviour(file, truth, cases)
+    return Judgement((asked, loaded, inputs, outputs, *judgement.checks, *behaviour), judgement.figures)
+
+
+def _check_behaviour(file: _File, truth: Truth, cases: tuple[CaseArrays, ...]) -> tuple[Check, ...]:
+    if file.weight_map is None:
+        return ()  # said by the checks of sharing
+    announce("perturbing shared weights")
+    weights = {case.case.weight for case in cases if case.case.weight is not None}
+    try:
+        weighted = OverridableWeights(file.proto, file.path.parent, file.weight_map, weights)
+    except _RUNTIME_ERRORS as error:
+        return (Check(name=f"{ARTIFACT} follows each shared weight", passed=False, detail=one_line(error)),)
+
+    def perturbing(case: CaseArrays) -> Run:
+        extra = weighted.feed(case.case.weight or "", case.case.weight_seed)
+        return lambda feed: _run(weighted.session, {**feed, **extra})
+
+    return (check_behaviour(ARTIFACT, truth, cases, perturbing),)
 
 
 def _check_specs(kind: str, found: Sequence[onnxruntime.NodeArg], specs: tuple[TensorSpec, ...]) -> Check:

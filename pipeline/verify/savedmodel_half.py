@@ -19,10 +19,11 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from pipeline import bundle
+from pipeline import bundle, weight_values
 from pipeline.bundle import CaseArrays
 from pipeline.errors import BadInput, one_line
 from pipeline.records import Check, Signature, TensorSpec, Truth, Verdict
+from pipeline.verify.behaviour import check_behaviour, plain
 from pipeline.verify.child import announce, answer
 from pipeline.verify.parity import ArtifactRefused, Judgement, Run, check_truth, judge
 
@@ -88,8 +89,43 @@ def _judge_loaded(model: Path, truth: Truth, cases: tuple[CaseArrays, ...]) -> J
         _check_specs("inputs", truth.signature.inputs, names.inputs, inputs),
         _check_specs("outputs", truth.signature.outputs, names.outputs, outputs),
     )
-    judgement = judge(ARTIFACT, truth, cases, _translated(names, partial(_call, function)))
-    return Judgement((*checks, *judgement.checks), judgement.figures)
+    run = _translated(names, partial(_call, function))
+    judgement = judge(ARTIFACT, truth, plain(cases), run)
+    behaviour = _check_behaviour(_variables(function), truth, cases, run)
+    return Judgement((*checks, *judgement.checks, *behaviour), judgement.figures)
+
+
+def _variables(function: Any) -> dict[str, Any]:
+    """The variables that a signature reads, by the part of their names that TensorFlow leaves of Keras' own."""
+    return {_allowed(variable.name.split(":")[0]): variable for variable in function.variables}
+
+
+def _allowed(name: str) -> str:
+    return re.sub(r"[^A-Za-z0-9_./-]", "_", name)
+
+
+def _check_behaviour(
+    variables: dict[str, Any], truth: Truth, cases: tuple[CaseArrays, ...], run: Run
+) -> tuple[Check, ...]:
+    """Perturb each shared weight in the loaded model; none where the file does not say which variable is which."""
+    asked = [case.case for case in cases if case.case.weight is not None]
+    if not asked or any(_allowed(case.weight or "") not in variables for case in asked):
+        return ()
+
+    def perturbing(case: CaseArrays) -> Run:
+        variable = variables[_allowed(case.case.weight or "")]
+
+        def perturbed(feed: Mapping[str, np.ndarray]) -> Mapping[str, np.ndarray]:
+            own = variable.numpy()
+            variable.assign(weight_values.perturbed(own, case.case.weight_seed))
+            try:
+                return run(feed)
+            finally:
+                variable.assign(own)
+
+        return perturbed
+
+    return (check_behaviour(ARTIFACT, truth, cases, perturbing),)
 
 
 def _call(function: Any, feed: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
@@ -107,7 +143,9 @@ def _judge_session(model: Path, truth: Truth, cases: tuple[CaseArrays, ...]) -> 
             raise ValueError(f"it has no signature {SIGNATURE!r}, only {sorted(meta_graph.signature_def)}")
         signature = meta_graph.signature_def[SIGNATURE]
         names = _names(truth.signature, sorted(signature.inputs), sorted(signature.outputs))
-        return judge(SESSION_ARTIFACT, truth, cases, _translated(names, partial(_run_session, session, signature)))
+        return judge(
+            SESSION_ARTIFACT, truth, plain(cases), _translated(names, partial(_run_session, session, signature))
+        )
 
 
 def _run_session(session: Any, signature: Any, feed: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
