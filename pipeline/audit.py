@@ -1,4 +1,4 @@
-"""What an ONNX file stores: the bytes of each initializer, with the nodes that read it."""
+"""What an ONNX file stores: the bytes of each initializer, with the nodes that read it, and what it stores again."""
 
 from __future__ import annotations
 
@@ -12,18 +12,19 @@ from onnx import AttributeProto, GraphProto, ModelProto, NodeProto, SparseTensor
 from rich.markup import escape
 from rich.table import Table
 
+from pipeline.duplicates import find_duplicates
 from pipeline.errors import BadInput
-from pipeline.records import AuditReport, InitializerUse
+from pipeline.records import AuditReport, Duplicate, InitializerUse
 
 _LONGEST_READER_LIST = 4
 
 
 def audit(path: Path) -> AuditReport:
-    """Stored bytes and the readers of each initializer of the ONNX file at `path`.
+    """Stored bytes, the readers of each initializer and the duplicates in the ONNX file at `path`.
 
     Bodies of `If`, `Loop` and `Scan` and model-local functions are seen through. Tensors that nodes carry (`Constant`
     and others) count as stored, under the name of the node's output. External data is counted where the file says it
-    lies, and not read.
+    lies, and read where two tensors could be duplicates.
 
     Raises:
         BadInput: if `path` is missing, is no ONNX model, or names external data that is missing or too short.
@@ -33,7 +34,8 @@ def audit(path: Path) -> AuditReport:
     for tensor in (*model.graph.initializer, *inner_tensors(model)):
         if tensor.data_location == TensorProto.EXTERNAL:
             _refuse_missing_data(path, tensor)
-    return AuditReport(file=str(path), stored=sum(use.size for use in uses), initializers=uses)
+    again = find_duplicates(model, (*model.graph.initializer, *inner_tensors(model)), path.parent)
+    return AuditReport(file=str(path), stored=sum(use.size for use in uses), initializers=uses, duplicates=again)
 
 
 def read_onnx(path: Path) -> ModelProto:
@@ -85,18 +87,30 @@ def inner_tensors(model: ModelProto) -> Iterator[TensorProto]:
 def render(report: AuditReport) -> Table:
     """The report as a table, largest initializer first."""
     unread = f", {len(report.unread)} read by no node" if report.unread else ""
-    title = f"{report.file}: {report.stored:,} bytes in {len(report.initializers)} initializers{unread}"
+    again = f", {report.repeated:,} bytes stored again" if report.duplicates else ", nothing stored twice"
+    count = f"{len(report.initializers)} initializers, {report.reused} of them read by several nodes"
+    title = f"{report.file}: {report.stored:,} bytes in {count}{unread}{again}"
     table = Table("initializer", "shape", "dtype", title=escape(title), title_justify="left")
     table.add_column("bytes", justify="right")
     table.add_column("readers", justify="right")
     table.add_column("read by")
+    if report.duplicates:
+        table.add_column("holds again")
+    of = {duplicate.name: duplicate for duplicate in report.duplicates}
     for use in report.initializers:
         shown = ", ".join(use.readers[:_LONGEST_READER_LIST]) or "nobody"
         more = len(use.readers) - _LONGEST_READER_LIST
         read_by = f"{shown} and {more} more" if more > 0 else shown
         shape = " x ".join(str(size) for size in use.shape) or "scalar"
-        table.add_row(escape(use.name), shape, use.dtype, f"{use.size:,}", str(len(use.readers)), escape(read_by))
+        row = [escape(use.name), shape, use.dtype, f"{use.size:,}", str(len(use.readers)), escape(read_by)]
+        if report.duplicates:
+            row.append(_again(of[use.name]) if use.name in of else "")
+        table.add_row(*row)
     return table
+
+
+def _again(duplicate: Duplicate) -> str:
+    return escape(f"{duplicate.of}, transposed" if duplicate.is_transposed else duplicate.of)
 
 
 # --- walking a graph ----------------------------------------------------------------------------------------------

@@ -17,7 +17,7 @@ from rich.status import Status
 from typer.exceptions import TyperException
 
 from pipeline import printing, stages
-from pipeline.errors import BadInput, PipelineError, one_line
+from pipeline.errors import BadInput, CheckFailed, PipelineError, one_line
 
 app = typer.Typer(
     name="shared-layers",
@@ -168,13 +168,18 @@ def verify(
 def audit(
     file: Annotated[Path, typer.Argument(metavar="FILE.onnx", help="Any ONNX file, from any exporter.")],
     as_json: JsonOption = False,
+    fail_on_duplicates: Annotated[
+        bool, typer.Option("--fail-on-duplicates", help="Exit with 1 if a tensor is stored again.")
+    ] = False,
 ) -> None:
-    """Show what an ONNX file stores, and which nodes read each initializer."""
+    """Show what an ONNX file stores, which nodes read each initializer, and what is stored again."""
     report = stages.audit(file)
     if as_json:
         _show(report, as_json)
     else:
         printing.print_audit(report, _console)
+    if fail_on_duplicates and report.duplicates:
+        raise CheckFailed(f"{file} stores {report.repeated:,} bytes again, in {len(report.duplicates)} tensors")
 
 
 @app.command()

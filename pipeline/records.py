@@ -375,12 +375,32 @@ class InitializerUse(Record):
     readers: tuple[str, ...]
 
 
+class Duplicate(Record):
+    """A stored tensor, of `size` bytes, that holds the elements of the tensor `of` again."""
+
+    name: str
+    of: str
+    size: int
+    is_transposed: bool
+
+
 class AuditReport(Record):
-    """What an ONNX file stores: `stored` bytes in all, each initializer, and which of them nobody reads."""
+    """What an ONNX file stores: `stored` bytes in all, each initializer, duplicates, and what nobody reads."""
 
     file: str
     stored: int
     initializers: tuple[InitializerUse, ...]
+    duplicates: tuple[Duplicate, ...] = ()
+
+    @property
+    def repeated(self) -> int:
+        """Bytes that are stored again."""
+        return sum(duplicate.size for duplicate in self.duplicates)
+
+    @property
+    def reused(self) -> int:
+        """How many initializers several nodes read."""
+        return sum(len(use.readers) > 1 for use in self.initializers)
 
     @property
     def unread(self) -> tuple[InitializerUse, ...]:

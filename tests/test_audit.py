@@ -162,6 +162,6 @@ def test_the_table_shows_bytes_and_readers_largest_first(tmp_path):
     console = Console(width=120, record=True)
     console.print(render(report))
     text = console.export_text()
-    assert "24 bytes in 2 initializers, 1 read by no node" in text
+    assert "24 bytes in 2 initializers, 0 of them read by several nodes, 1 read by no node" in " ".join(text.split())
     assert text.index("tower[0]/w") < text.index("lost")
     assert "nobody" in text

@@ -11,7 +11,10 @@ import time
 from pathlib import Path
 
 import keras
+import numpy as np
+import onnx
 import pytest
+from onnx import TensorProto, helper, numpy_helper
 
 from pipeline import cli
 from pipeline.records import Description, Manifest, Verdict
@@ -100,6 +103,23 @@ def test_an_own_model_is_exported_verified_and_audited(capsys, folder) -> None:
     status, out, _ = run(capsys, "audit", "exported/own/model.onnx")
     assert status == 0
     assert "shared/kernel" in out
+    assert "nothing stored twice" in out
+    assert run(capsys, "audit", "exported/own/model.onnx", "--fail-on-duplicates")[0] == 0
+
+
+def test_an_audit_fails_on_duplicates_where_it_is_asked_to(capsys, folder) -> None:
+    """Exit 1 with one line; without the option they are shown."""
+    kernel = np.arange(6, dtype=np.float32).reshape(2, 3)
+    nodes = [helper.make_node("Identity", [name], [f"{name}_out"]) for name in "ab"]
+    outputs = [helper.make_tensor_value_info(f"{name}_out", TensorProto.FLOAT, None) for name in "ab"]
+    tensors = [numpy_helper.from_array(kernel, "a"), numpy_helper.from_array(kernel.T.copy(), "b")]
+    onnx.save(helper.make_model(helper.make_graph(nodes, "g", [], outputs, tensors)), folder / "twice.onnx")
+    status, out, _ = run(capsys, "audit", "twice.onnx")
+    assert status == 0
+    assert "a, transposed" in out
+    status, _, err = run(capsys, "audit", "twice.onnx", "--fail-on-duplicates")
+    assert status == 1
+    assert err.strip().splitlines()[-1] == "error: twice.onnx stores 24 bytes again, in 1 tensors"
 
 
 def test_a_model_without_sharing_is_a_warning(capsys, folder) -> None:
