@@ -69,16 +69,31 @@ def verify_file(onnx_path: Path, truth_folder: Path, *, limit_s: float = LIMIT_S
 
 
 def figures_table(verdict: Verdict) -> Table:
-    """The parity figures as a table: one row for each artifact, output and batch size."""
+    """The parity figures as a table: one row for each artifact, output and batch size.
+
+    Absolute errors in the output's own unit: the largest, what 99 in 100 do not exceed, the median; the largest in
+    units in the last place; what the cosine lacks of 1. Beside them what was allowed, and Keras' own largest error.
+    """
     table = Table("artifact", "output", "batch", title="error against the reference", title_justify="left")
-    for column in ("error", "scale", "budget", "Keras' own"):
+    for column in ("largest", "99 %", "median", "ulps", "1 - cosine", "scale", "budget", "rule", "Keras' own"):
         table.add_column(column, justify="right")
     for figure in verdict.parity:
-        figures = (figure.largest_absolute, figure.scale, figure.budget, figure.keras)
         style = "" if figure.largest_absolute <= figure.budget else "bold red"
-        cells = [f"{value:.2g}" for value in figures]
+        cells = [*_spread(figure), _short(figure.scale), _short(figure.budget), figure.rule, _short(figure.keras)]
         table.add_row(figure.artifact, escape(figure.output), str(figure.batch), *cells, style=style)
     return table
+
+
+def _spread(figure: ParityFigure) -> list[str]:
+    if figure.errors is None:
+        return [_short(figure.largest_absolute), "", "", "", ""]
+    absolute, ulps = figure.errors.absolute, figure.errors.ulps
+    spread = (absolute.largest, absolute.percentile_99, absolute.median, ulps.largest, 1 - figure.errors.cosine)
+    return [_short(value) for value in spread]
+
+
+def _short(value: float) -> str:
+    return f"{value:.2g}"
 
 
 def _is_plain(artifact: Path) -> bool:
