@@ -112,6 +112,8 @@ class WeightPlacement(Record):
 
 # Under this key the metadata of an ONNX file carries its weight map.
 WEIGHT_MAP_KEY = "shared_layers_weight_map"
+# And under this one the opset that its nodes are of.
+OPSET_KEY = "shared_layers_opset"
 
 
 def weight_map_text(weight_map: Iterable[WeightPlacement]) -> str:
@@ -214,7 +216,8 @@ class Budget(Record):
     """How far one output may lie from the reference in the cases of one kind, in each case by its own scale.
 
     `|x - reference| <= absolute + relative * max|reference|`. A `derived` budget follows from Keras' own float32 error,
-    `keras`, relative to that scale, the largest over the kind's cases; a `stated` one, for want of a float64 reference,
+    `keras`, and from what a unit of noise at every call site makes, `noise`, both relative to that scale, the largest
+    over the kind's cases; a `stated` one, for want of a float64 reference,
     from a table (docs/verification.md has both). Integers and booleans have no budget: they must be equal.
     """
 
@@ -224,6 +227,7 @@ class Budget(Record):
     absolute: float
     relative: float
     keras: Number = float("nan")
+    noise: Number = float("nan")
 
 
 class Truth(Record):

@@ -37,7 +37,7 @@ from pipeline.graph.flatten import FlatModel
 from pipeline.graph.patching import ONE_THREAD
 from pipeline.graph.read import CallGraph
 from pipeline.graph.weights import named_weights
-from pipeline.records import WEIGHT_MAP_KEY, Signature, WeightPlacement, versions, weight_map_text
+from pipeline.records import OPSET_KEY, WEIGHT_MAP_KEY, Signature, WeightPlacement, versions, weight_map_text
 
 PRODUCER = "shared-layers"
 
@@ -180,5 +180,6 @@ def _sign(model: ir.Model, name: str) -> None:
     model.producer_name = PRODUCER
     model.producer_version = versions(PRODUCER).get(PRODUCER, "")
     model.graph.name = name
+    model.metadata_props[OPSET_KEY] = str(model.opset_imports[""])
     for distribution, version in versions("keras", "tensorflow", "tf2onnx").items():
         model.metadata_props[distribution] = version

@@ -22,7 +22,7 @@ from pipeline import bundle
 from pipeline.audit import read_onnx
 from pipeline.bundle import CaseArrays
 from pipeline.errors import BadInput, one_line
-from pipeline.records import Check, TensorSpec, Truth, Verdict
+from pipeline.records import OPSET_KEY, Check, TensorSpec, Truth, Verdict
 from pipeline.verify import sharing
 from pipeline.verify.behaviour import check_behaviour, plain
 from pipeline.verify.child import announce, answer
@@ -47,7 +47,7 @@ def verify(model: Path, truth_folder: Path) -> Verdict:
         proto = read_onnx(model)
     except BadInput as error:
         return Verdict(subject=str(model), checks=(Check(name="the file is ONNX", passed=False, detail=str(error)),))
-    checks = [_check_model(model), _check_operators(proto)]
+    checks = [_check_model(model), _check_operators(proto), _check_opset(proto, truth_folder)]
     weight_map, sharing_checks = _check_sharing(proto, model, truth_folder)
     judgement = _against_truth(_File(model, proto, weight_map), truth_folder)
     checks += sharing_checks
@@ -76,6 +76,17 @@ def _check_operators(proto: onnx.ModelProto) -> Check:
     if runtime:
         detail += f"; onnxruntime alone has {', '.join(runtime)}"
     return Check(name="operators are known", passed=not unknown, detail=detail)
+
+
+def _check_opset(proto: onnx.ModelProto, truth_folder: Path) -> Check:
+    """The opset that the file says is the one it was exported to: operators may mean something else in another."""
+    found = next((opset.version for opset in proto.opset_import if opset.domain == ""), None)
+    told = {entry.key: entry.value for entry in proto.metadata_props}.get(OPSET_KEY)
+    manifest = bundle.read_manifest(truth_folder) if (truth_folder / bundle.MANIFEST).is_file() else None
+    wanted = {version for version in (told, None if manifest is None else str(manifest.opset)) if version is not None}
+    holds = wanted <= {str(found)}
+    detail = f"{found}" if holds else f"{found}, exported to {' and '.join(sorted(wanted))}"
+    return Check(name="opset is the one exported to", passed=holds, detail=detail)
 
 
 def _all_nodes(proto: onnx.ModelProto) -> list[onnx.NodeProto]:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from pipeline.budget_rule import ORDINARY, derived, differs, largest_error, largest_relative
 from pipeline.bundle import CaseArrays, check_feed
 from pipeline.errors import BadInput
 from pipeline.records import Budget, Check, ErrorFigures, ParityFigure, TensorSpec, Truth
@@ -67,13 +68,35 @@ class OutputError:
 
 
 def check_truth(truth: Truth, cases: tuple[CaseArrays, ...]) -> Check:
-    """Whether the frozen truth says anything at all: nothing may pass because nothing was asked."""
+    """Whether the frozen truth says anything at all, and budgets follow from it: nothing may pass unasked."""
     batches = sorted({case.case.batch for case in cases})
     reference = "float32" if truth.no_float64 else "float64"
     detail = f"{len(cases)} cases, batches {', '.join(map(str, batches))}, {reference} reference"
-    if not cases or not truth.signature.outputs:
-        detail = "it holds no case" if truth.signature.outputs else "it holds no output"
-    return Check(name="frozen truth", passed=bool(cases and truth.signature.outputs), detail=detail)
+    faults = [] if truth.signature.outputs else ["it holds no output"]
+    faults += [] if cases or faults else ["it holds no case"]
+    faults += [
+        f"the budget of {budget.output!r} in cases of kind {budget.kind!r} does not follow from the answers"
+        for budget in truth.budgets
+        if budget.rule == "derived" and not _follows(budget, truth, cases)
+    ]
+    return Check(name="frozen truth", passed=not faults, detail=_listed(faults) or detail)
+
+
+def _follows(budget: Budget, truth: Truth, cases: tuple[CaseArrays, ...]) -> bool:
+    """Whether a derived budget is what the rule gives for the frozen answers: it may have been widened since."""
+    spec = next((spec for spec in truth.signature.outputs if spec.name == budget.output), None)
+    if spec is None or truth.no_float64 is not None:
+        return False
+    own: list[tuple[float, float]] = []
+    typical = 0.0
+    for case in cases:
+        if case.float64 is None or not {case.case.kind} & {budget.kind, *ORDINARY}:
+            continue
+        error, scale = largest_error(case.float32[spec.name], case.float64[spec.name])
+        own += [(error, scale)] if case.case.kind == budget.kind else []
+        typical = max(typical, scale) if case.case.kind in ORDINARY else typical
+    expected = derived(spec.name, budget.kind, spec.dtype, (largest_relative(own), budget.noise), typical)
+    return not differs(expected, budget)
 
 
 def judge(artifact: str, truth: Truth, cases: tuple[CaseArrays, ...], run: Run) -> Judgement:

@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 from keras import layers
 
+from pipeline.budget_rule import FACTOR, ULPS
 from pipeline.records import Case, InputSpec, Signature, TensorSpec
-from pipeline.truth.budgets import FACTOR, ULPS, Answered, budgets
+from pipeline.truth.budgets import Answered, budgets
 
 EPS = float(np.finfo(np.float32).eps)
 SIGNATURE = Signature(

@@ -1,0 +1,176 @@
+"""Faults in a bundle on disk, each a function that changes a folder in place and says whether it could."""
+
+from __future__ import annotations
+
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import onnx
+from onnx import TensorProto, helper, numpy_helper
+
+from pipeline import bundle
+from pipeline.bundle import read_manifest, write_manifest
+from pipeline.store import digest
+
+Fault = Callable[[Path], bool]
+FAULTS: dict[str, Fault] = {}
+
+
+def fault(function: Fault) -> Fault:
+    """Register a fault under its name, in words."""
+    FAULTS[function.__name__.replace("_", " ")] = function
+    return function
+
+
+def resealed(folder: Path, *changed: str) -> None:
+    """The manifest made to agree with changed files, seal included: as somebody would who means it."""
+    manifest = read_manifest(folder)
+    files = {**manifest.files, **{name: digest(folder / name) for name in changed}}
+    (folder / bundle.MANIFEST).unlink()
+    write_manifest(folder, manifest.model_copy(update={"files": files}))
+
+
+@fault
+def a_flipped_bit(folder: Path) -> bool:
+    """In the middle of the ONNX file."""
+    path = folder / bundle.ONNX_FILE
+    data = bytearray(path.read_bytes())
+    data[len(data) // 2] ^= 1
+    path.write_bytes(bytes(data))
+    return True
+
+
+@fault
+def a_truncated_file(folder: Path) -> bool:
+    """The ONNX file's last hundredth is missing."""
+    path = folder / bundle.ONNX_FILE
+    data = path.read_bytes()
+    path.write_bytes(data[: len(data) * 99 // 100])
+    return True
+
+
+@fault
+def a_truncated_file_resealed(folder: Path) -> bool:
+    """And the manifest agrees with it."""
+    a_truncated_file(folder)
+    resealed(folder, bundle.ONNX_FILE)
+    return True
+
+
+@fault
+def a_manifest_that_disagrees_with_the_files(folder: Path) -> bool:
+    """Another opset is claimed, the seal is as it was."""
+    path = folder / bundle.MANIFEST
+    text = path.read_text()
+    path.write_text(text.replace('"opset": 18', '"opset": 17').replace('"opset":18', '"opset":17'))
+    return path.read_text() != text
+
+
+@fault
+def a_resealed_manifest_with_another_opset(folder: Path) -> bool:
+    """The seal agrees; the file does not."""
+    manifest = read_manifest(folder)
+    (folder / bundle.MANIFEST).unlink()
+    write_manifest(folder, manifest.model_copy(update={"opset": 17}))
+    return True
+
+
+@fault
+def a_resealed_manifest_with_wider_budgets(folder: Path) -> bool:
+    """Everything is allowed."""
+    manifest = read_manifest(folder)
+    wide = tuple(each.model_copy(update={"relative": 1.0}) for each in manifest.truth.budgets)
+    if not wide:
+        return False
+    (folder / bundle.MANIFEST).unlink()
+    truth = manifest.truth.model_copy(update={"budgets": wide})
+    write_manifest(folder, manifest.model_copy(update={"truth": truth}))
+    return True
+
+
+@fault
+def samples_edited(folder: Path) -> bool:
+    """One element of one of Keras' answers."""
+    return _edited(folder, "/f32/")
+
+
+@fault
+def samples_edited_and_resealed(folder: Path) -> bool:
+    """One of Keras' float64 answers, and manifest and record agree."""
+    if not _edited(folder, "/f64/"):
+        return False
+    manifest = read_manifest(folder)
+    samples = digest(folder / bundle.SAMPLES)
+    truth = manifest.truth.model_copy(update={"samples": samples})
+    (folder / bundle.MANIFEST).unlink()
+    files = {**manifest.files, bundle.SAMPLES: samples}
+    write_manifest(folder, manifest.model_copy(update={"files": files, "truth": truth}))
+    return True
+
+
+@fault
+def external_data_missing(folder: Path) -> bool:
+    """The file says its weights lie beside it."""
+    return _external(folder, "model.onnx.data", write=False)
+
+
+@fault
+def external_data_outside_of_the_bundle(folder: Path) -> bool:
+    """The file says its weights lie in a folder above."""
+    return _external(folder, "../outside.data", write=True)
+
+
+@fault
+def a_file_that_kills_the_runtime(folder: Path) -> bool:
+    """A node that asks for more memory than there is."""
+    path = folder / bundle.ONNX_FILE
+    model = onnx.load(path)
+    first = next((value for value in model.graph.output if value.type.tensor_type.elem_type == TensorProto.FLOAT), None)
+    if first is None:
+        return False
+    for node in model.graph.node:
+        node.output[:] = ["quiet" if name == first.name else name for name in node.output]
+        node.input[:] = ["quiet" if name == first.name else name for name in node.input]
+    size = numpy_helper.from_array(np.array([1 << 46]), "size")
+    model.graph.initializer.append(size)
+    model.graph.node.extend(
+        [
+            helper.make_node("ConstantOfShape", ["size"], ["much"]),
+            helper.make_node("ReduceMax", ["much"], ["most"], keepdims=0),
+            helper.make_node("Add", ["quiet", "most"], [first.name]),
+        ]
+    )
+    onnx.save(model, path)
+    resealed(folder, bundle.ONNX_FILE)
+    return True
+
+
+def _edited(folder: Path, kind: str) -> bool:
+    path = folder / bundle.SAMPLES
+    with np.load(path) as archive:
+        arrays = {key: archive[key] for key in archive.files}
+    key = next((key for key, value in arrays.items() if kind in key and value.size and value.dtype.kind == "f"), None)
+    if key is None:
+        return False
+    arrays[key] = arrays[key].copy()
+    arrays[key].flat[0] += 0.5
+    np.savez_compressed(path, **arrays)
+    return zipfile.is_zipfile(path)
+
+
+def _external(folder: Path, location: str, write: bool) -> bool:
+    path = folder / bundle.ONNX_FILE
+    model = onnx.load(path)
+    tensor = max(model.graph.initializer, key=lambda each: len(each.raw_data))
+    data = tensor.raw_data
+    tensor.ClearField("raw_data")
+    tensor.data_location = TensorProto.EXTERNAL
+    for key, value in (("location", location), ("offset", "0"), ("length", str(len(data)))):
+        tensor.external_data.add(key=key, value=value)
+    if write:
+        (folder / location).resolve().write_bytes(data)
+    path.write_bytes(model.SerializeToString())
+    resealed(folder, bundle.ONNX_FILE)
+    return True

@@ -1,0 +1,368 @@
+"""Faults in an ONNX file, each a function that changes a model in place and says whether it could."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+
+import numpy as np
+import onnx
+from onnx import ModelProto, NodeProto, TensorProto, helper, numpy_helper
+
+from pipeline.records import WEIGHT_MAP_KEY
+
+Fault = Callable[[ModelProto], bool]
+FAULTS: dict[str, Fault] = {}
+
+_GATES = {"LSTM": 4, "GRU": 3}
+_STATE_OUTPUT = 1  # of a recurrent node: Y, Y_h, Y_c
+_SMALL, _SMALLER = 1.01, 1.0001
+
+
+def fault(function: Fault) -> Fault:
+    """Register a fault under its name, in words."""
+    FAULTS[function.__name__.replace("_", " ")] = function
+    return function
+
+
+# --- weights ------------------------------------------------------------------------------------------------------
+
+
+@fault
+def one_weight_changed_by_a_hundredth(model: ModelProto) -> bool:
+    """The largest kernel, every element."""
+    return _largest(model, lambda array: array * np.float32(_SMALL))
+
+
+@fault
+def one_weight_changed_by_a_ten_thousandth(model: ModelProto) -> bool:
+    """The largest kernel, every element."""
+    return _largest(model, lambda array: array * np.float32(_SMALLER))
+
+
+@fault
+def one_bias_dropped(model: ModelProto) -> bool:
+    """Zeros in its place."""
+    biases = [tensor for tensor in _floats(model) if "bias" in tensor.name and _values(tensor).any()]
+    if not biases:
+        return False
+    _set(biases[0], np.zeros_like(_values(biases[0])))
+    return True
+
+
+@fault
+def two_weights_of_one_shape_swapped(model: ModelProto) -> bool:
+    """Each read where the other should be."""
+    for one, other in _pairs_of_one_shape(model):
+        first, second = _values(one), _values(other)
+        if not np.array_equal(first, second):
+            _set(one, second)
+            _set(other, first)
+            return True
+    return False
+
+
+@fault
+def weights_rounded_to_half_precision(model: ModelProto) -> bool:
+    """And widened again."""
+    floats = [tensor for tensor in _floats(model) if tensor.data_type == TensorProto.FLOAT]
+    for tensor in floats:
+        _set(tensor, _values(tensor).astype(np.float16).astype(np.float32))
+    return bool(floats)
+
+
+@fault
+def a_square_kernel_transposed(model: ModelProto) -> bool:
+    """Of a Dense layer."""
+    for tensor in _floats(model):
+        shape = tuple(tensor.dims)
+        if len(shape) == 2 and shape[0] == shape[1] > 1 and "kernel" in tensor.name:
+            _set(tensor, _values(tensor).T.copy())
+            return True
+    return False
+
+
+@fault
+def a_gate_order_permuted(model: ModelProto) -> bool:
+    """The gates of kernel, recurrent kernel and bias of one recurrent layer, all turned by one."""
+    nodes = [node for node in model.graph.node if node.op_type in _GATES]
+    if not nodes:
+        return False
+    gates = _GATES[nodes[0].op_type]
+    stored = _stored(model)
+    for position, parts in ((1, 1), (2, 1), (3, 2)):
+        if position < len(nodes[0].input) and nodes[0].input[position] in stored:
+            tensor = stored[nodes[0].input[position]]
+            array = _values(tensor)
+            shape = (array.shape[0], parts, gates, -1, *array.shape[2:])
+            _set(tensor, np.roll(array.reshape(shape), 1, axis=2).reshape(array.shape))
+    return True
+
+
+# --- sharing ------------------------------------------------------------------------------------------------------
+
+
+@fault
+def a_call_site_given_its_own_copy(model: ModelProto) -> bool:
+    """Of a weight that several nodes read; equal, so that every answer is right."""
+    return _copied(model, lambda array: array)
+
+
+@fault
+def a_call_sites_own_copy_changed(model: ModelProto) -> bool:
+    """By a hundredth."""
+    return _copied(model, lambda array: array * np.float32(_SMALL))
+
+
+@fault
+def two_equal_weights_merged(model: ModelProto) -> bool:
+    """Two weights of one shape become one initializer, with the map told so; they were set equal before."""
+    for one, other in _pairs_of_one_shape(model):
+        kept, dropped = one.name, other.name
+        readers = [node for node in _nodes(model) if dropped in node.input]
+        if not readers:
+            continue
+        for node in readers:
+            node.input[:] = [kept if name == dropped else name for name in node.input]
+        model.graph.initializer.remove(other)
+        _remap(model, dropped, kept)
+        return True
+    return False
+
+
+# --- ends ---------------------------------------------------------------------------------------------------------
+
+
+@fault
+def inputs_swapped(model: ModelProto) -> bool:
+    """Two inputs of one shape and dtype are read for each other."""
+    inputs = list(model.graph.input)
+    for index, one in enumerate(inputs):
+        for other in inputs[index + 1 :]:
+            if _type(one) == _type(other):
+                _exchange(model, one.name, other.name)
+                return True
+    return False
+
+
+@fault
+def outputs_swapped(model: ModelProto) -> bool:
+    """Two outputs of one shape and dtype bear each other's names."""
+    outputs = list(model.graph.output)
+    for index, one in enumerate(outputs):
+        for other in outputs[index + 1 :]:
+            if _type(one) == _type(other):
+                for node in model.graph.node:
+                    swapped = {one.name: other.name, other.name: one.name}
+                    node.output[:] = [swapped.get(name, name) for name in node.output]
+                    node.input[:] = [swapped.get(name, name) for name in node.input]
+                return True
+    return False
+
+
+@fault
+def an_output_renamed(model: ModelProto) -> bool:
+    """As tf2onnx names it."""
+    old = model.graph.output[0].name
+    for node in _nodes(model):
+        node.output[:] = ["Identity:0" if name == old else name for name in node.output]
+        node.input[:] = ["Identity:0" if name == old else name for name in node.input]
+    model.graph.output[0].name = "Identity:0"
+    return True
+
+
+@fault
+def the_batch_axis_fixed_to_one(model: ModelProto) -> bool:
+    """As a model exported with an example is."""
+    found = False
+    for value in (*model.graph.input, *model.graph.output):
+        for axis in value.type.tensor_type.shape.dim:
+            if axis.dim_param == "batch":
+                axis.dim_value = 1
+                found = True
+    return found
+
+
+# --- arithmetic ---------------------------------------------------------------------------------------------------
+
+
+@fault
+def an_activation_removed(model: ModelProto) -> bool:
+    """Handed on as it was."""
+    return _operator_replaced(model, ("Relu", "Tanh", "Sigmoid", "Softmax"), "Identity")
+
+
+@fault
+def relu_replaced_by_a_leaky_one(model: ModelProto) -> bool:
+    """With a slope of a hundredth."""
+    return _operator_replaced(model, ("Relu",), "LeakyRelu", alpha=0.01)
+
+
+@fault
+def padding_shifted_by_one(model: ModelProto) -> bool:
+    """All of it behind: the windows of a convolution begin one later."""
+    for node in _nodes(model):
+        pads = next((each for each in node.attribute if each.name == "pads" and any(each.ints)), None)
+        if node.op_type in ("Conv", "MaxPool", "AveragePool") and pads is not None:
+            half = len(pads.ints) // 2
+            before, behind = list(pads.ints[:half]), list(pads.ints[half:])
+            if before[0]:
+                pads.ints[:] = [before[0] - 1, *before[1:], behind[0] + 1, *behind[1:]]
+                return True
+    return False
+
+
+@fault
+def the_epsilon_of_a_normalisation_changed(model: ModelProto) -> bool:
+    """From one framework's default to another's."""
+    for node in _nodes(model):
+        for attribute in node.attribute:
+            if attribute.name == "epsilon" and node.op_type.endswith("Normalization"):
+                attribute.f = 1e-5 if attribute.f > 1e-4 else 1e-3
+                return True
+    return False
+
+
+@fault
+def a_mask_ignored(model: ModelProto) -> bool:
+    """A recurrent node runs all steps."""
+    for node in _nodes(model):
+        if node.op_type in ("LSTM", "GRU", "RNN") and len(node.input) > 4 and node.input[4]:
+            node.input[4] = ""
+            return True
+    return False
+
+
+@fault
+def the_last_output_taken_for_the_last_state(model: ModelProto) -> bool:
+    """The output of the last step, counted or not, where the state after the last step that counts is read."""
+    for position, node in enumerate(model.graph.node):
+        is_masked = node.op_type in ("LSTM", "GRU", "RNN") and len(node.input) > 4 and bool(node.input[4])
+        # Of a node that runs all steps the two are one.
+        if not is_masked or len(node.output) <= _STATE_OUTPUT or not node.output[_STATE_OUTPUT]:
+            continue
+        state = node.output[_STATE_OUTPUT]
+        sequence = node.output[0] or f"{state}/sequence"
+        node.output[0], node.output[_STATE_OUTPUT] = sequence, f"{state}/unread"
+        model.graph.initializer.append(numpy_helper.from_array(np.array([-1]), f"{state}/last"))
+        model.graph.node.insert(position + 1, helper.make_node("Gather", [sequence, f"{state}/last"], [f"{state}/4d"]))
+        model.graph.initializer.append(numpy_helper.from_array(np.array([0]), f"{state}/axis"))
+        squeeze = helper.make_node("Squeeze", [f"{state}/4d", f"{state}/axis"], [state])
+        model.graph.node.insert(position + 2, squeeze)
+        return True
+    return False
+
+
+@fault
+def randomness_left_on(model: ModelProto) -> bool:
+    """A little noise on the first output."""
+    output = model.graph.output[0]
+    if output.type.tensor_type.elem_type != TensorProto.FLOAT:
+        return False
+    for node in model.graph.node:
+        node.output[:] = [f"{output.name}/quiet" if name == output.name else name for name in node.output]
+        node.input[:] = [f"{output.name}/quiet" if name == output.name else name for name in node.input]
+    model.graph.node.extend(
+        [
+            helper.make_node("RandomNormalLike", [f"{output.name}/quiet"], ["noise"], scale=1e-3),
+            helper.make_node("Add", [f"{output.name}/quiet", "noise"], [output.name]),
+        ]
+    )
+    return True
+
+
+@fault
+def the_opset_lowered(model: ModelProto) -> bool:
+    """The file says an older opset than its nodes are of."""
+    for opset in model.opset_import:
+        if opset.domain == "":
+            opset.version = 9
+            return True
+    return False
+
+
+# --- how ----------------------------------------------------------------------------------------------------------
+
+
+def _nodes(model: ModelProto) -> list[NodeProto]:
+    return list(model.graph.node)
+
+
+def _stored(model: ModelProto) -> dict[str, TensorProto]:
+    return {tensor.name: tensor for tensor in model.graph.initializer}
+
+
+def _floats(model: ModelProto) -> list[TensorProto]:
+    """The weights of floating-point numbers: what the weight map names."""
+    mapped = {entry["initializer"] for entry in _map(model)}
+    floats = (TensorProto.FLOAT, TensorProto.FLOAT16, TensorProto.DOUBLE)
+    return [tensor for tensor in model.graph.initializer if tensor.name in mapped and tensor.data_type in floats]
+
+
+def _values(tensor: TensorProto) -> np.ndarray:
+    return np.array(numpy_helper.to_array(tensor))
+
+
+def _set(tensor: TensorProto, values: np.ndarray) -> None:
+    tensor.CopyFrom(numpy_helper.from_array(np.ascontiguousarray(values, values.dtype), tensor.name))
+
+
+def _largest(model: ModelProto, change: Callable[[np.ndarray], np.ndarray]) -> bool:
+    floats = [tensor for tensor in _floats(model) if tensor.data_type == TensorProto.FLOAT]
+    if not floats:
+        return False
+    largest = max(floats, key=lambda tensor: int(np.prod(tensor.dims)))
+    _set(largest, change(_values(largest)))
+    return True
+
+
+def _pairs_of_one_shape(model: ModelProto) -> Iterator[tuple[TensorProto, TensorProto]]:
+    floats = _floats(model)
+    for index, one in enumerate(floats):
+        for other in floats[index + 1 :]:
+            if (one.dims, one.data_type) == (other.dims, other.data_type):
+                yield one, other
+
+
+def _copied(model: ModelProto, change: Callable[[np.ndarray], np.ndarray]) -> bool:
+    for tensor in _floats(model):
+        readers = [node for node in model.graph.node if tensor.name in node.input]
+        if len(readers) > 1:
+            copy = numpy_helper.from_array(change(_values(tensor)), f"{tensor.name}/copy")
+            model.graph.initializer.append(copy)
+            readers[-1].input[:] = [copy.name if name == tensor.name else name for name in readers[-1].input]
+            return True
+    return False
+
+
+def _exchange(model: ModelProto, one: str, other: str) -> None:
+    swapped = {one: other, other: one}
+    for node in model.graph.node:
+        node.input[:] = [swapped.get(name, name) for name in node.input]
+
+
+def _type(value: onnx.ValueInfoProto) -> str:
+    return str(value.type.tensor_type)
+
+
+def _operator_replaced(model: ModelProto, operators: tuple[str, ...], by: str, **attributes: float) -> bool:
+    for node in _nodes(model):
+        if node.op_type in operators:
+            replacement = helper.make_node(by, list(node.input), list(node.output), name=node.name, **attributes)
+            node.CopyFrom(replacement)
+            return True
+    return False
+
+
+def _map(model: ModelProto) -> list[dict]:
+    texts = [entry.value for entry in model.metadata_props if entry.key == WEIGHT_MAP_KEY]
+    return json.loads(texts[0]) if texts else []
+
+
+def _remap(model: ModelProto, dropped: str, kept: str) -> None:
+    entries = _map(model)
+    for entry in entries:
+        entry["initializer"] = kept if entry["initializer"] == dropped else entry["initializer"]
+    for prop in model.metadata_props:
+        if prop.key == WEIGHT_MAP_KEY:
+            prop.value = json.dumps(entries)
