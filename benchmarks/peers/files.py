@@ -10,6 +10,7 @@ import onnxruntime
 from pipeline import bundle
 from pipeline.errors import one_line
 from pipeline.records import Truth
+from pipeline.verify.behaviour import plain
 from pipeline.verify.parity import judge
 
 OURS, KERAS, TF2ONNX, ONNXSLIM = "ours", "model.export", "tf2onnx", "onnxslim"
@@ -23,7 +24,7 @@ def path_of(folder: Path, maker: str) -> Path:
 
 def what_is_wrong(path: Path, truth: Truth, folder: Path) -> str:
     """Why a peer's file does not count: it does not load, or its answers are wrong. Nothing if it does."""
-    cases = bundle.read_cases(folder / bundle.SAMPLES, truth)
+    cases = plain(bundle.read_cases(folder / bundle.SAMPLES, truth))
     outputs = [spec.name for spec in truth.signature.outputs]
 
     def run(feed: dict[str, np.ndarray]) -> dict[str, np.ndarray]:

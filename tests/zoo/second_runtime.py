@@ -9,6 +9,7 @@ import onnx
 
 from pipeline import bundle
 from pipeline.errors import one_line
+from pipeline.verify.behaviour import plain
 from pipeline.verify.parity import ArtifactRefused, judge
 from tests.zoo.points import has_recurrent_layers_or_masks
 from tests.zoo.subject import DOES_NOT_APPLY, Cell, Subject, cell
@@ -43,7 +44,7 @@ def runs_in_openvino(subject: Subject) -> Cell:
             raise ArtifactRefused(_UNKNOWN if _UNKNOWN in str(error) else one_line(error)) from error
         return {name: np.asarray(answers[name]) for name in (spec.name for spec in subject.truth.signature.outputs)}
 
-    cases = bundle.read_cases(subject.folder / bundle.SAMPLES, subject.truth)
+    cases = plain(bundle.read_cases(subject.folder / bundle.SAMPLES, subject.truth))
     judgement = judge("openvino", subject.truth, cases, run)
     failures = [f"{check.name}: {check.detail}" for check in judgement.checks if not check.passed]
     # Where it has no answer, or one that it is known to get wrong, there is nothing to compare.
