@@ -42,6 +42,13 @@ def with_results(see: Callable[[Any, Any], None]) -> Iterator[None]:
 
 
 @contextlib.contextmanager
+def changed_results(change: Callable[[Any], Any]) -> Iterator[None]:
+    """While it lasts, running a functional model hands on `change(result)` of each operation's result."""
+    with _each_call(lambda operation, call: change(call())):
+        yield
+
+
+@contextlib.contextmanager
 def _each_call(run: Callable[[Any, Callable[[], Any]], Any]) -> Iterator[None]:
     wrapped = functional.operation_fn
 
@@ -52,23 +59,6 @@ def _each_call(run: Callable[[Any, Callable[[], Any]], Any]) -> Iterator[None]:
             return run(operation, lambda: call(*inputs, **arguments))
 
         return ran
-
-    with replaced(functional, "operation_fn", operation_fn):
-        yield
-
-
-@contextlib.contextmanager
-def changed_results(change: Callable[[Any], Any]) -> Iterator[None]:
-    """While it lasts, running a functional model hands on `change(result)` of each operation's result."""
-    wrapped = functional.operation_fn
-
-    def operation_fn(operation: Any, *args: Any, **kwargs: Any) -> Any:
-        call = wrapped(operation, *args, **kwargs)
-
-        def changed(*inputs: Any, **arguments: Any) -> Any:
-            return change(call(*inputs, **arguments))
-
-        return changed
 
     with replaced(functional, "operation_fn", operation_fn):
         yield
