@@ -164,7 +164,7 @@ def _compiled(model: keras.Model, signature: Signature) -> tuple[Signature, Any]
     call = tf.function(
         named_call(model, signature),
         autograph=False,
-        input_signature=[{spec.name: _tensor_spec(spec) for spec in signature.inputs}],
+        input_signature=[{spec.name: _tensor_spec(spec, spec.dtype) for spec in signature.inputs}],
     )
     try:
         answers = call.get_concrete_function().structured_outputs
@@ -190,8 +190,8 @@ def _called(call: Any, feed: Arrays) -> dict[str, np.ndarray]:
     return {name: np.asarray(value) for name, value in answers.items()}
 
 
-def _tensor_spec(spec: InputSpec) -> tf.TensorSpec:
-    return tf.TensorSpec([None if isinstance(axis, str) else axis for axis in spec.shape], spec.dtype)
+def _tensor_spec(spec: InputSpec, dtype: str) -> tf.TensorSpec:
+    return tf.TensorSpec([None if isinstance(axis, str) else axis for axis in spec.shape], dtype)
 
 
 @dataclass(frozen=True)
@@ -214,10 +214,9 @@ def _reference(
 
     try:
         clone, weights = float64_pair(model)
-        named = named_call(clone, signature)
-        call = tf.function(named, autograph=False, reduce_retracing=True)
-        found = _called(call, wide(trial))
-        noise = Noise(named, wide(trial))
+        specs = {spec.name: _tensor_spec(spec, "float64" if spec.name in floats else spec.dtype) for spec in signature.inputs}
+        noise = Noise(named_call(clone, signature), specs, wide(trial))
+        found = noise.exact(wide(trial))
         noise.answer(wide(trial))
     except NotRebuildable as refusal:
         return None, str(refusal)
@@ -226,7 +225,7 @@ def _reference(
     unlike = [name for name, value in float32.items() if found[name].shape != value.shape]
     if unlike:
         return None, f"output {unlike[0]!r} has another shape in float64"
-    return _Reference(lambda feed: _called(call, wide(feed)), lambda feed: noise.answer(wide(feed)), weights), None
+    return _Reference(lambda feed: noise.exact(wide(feed)), lambda feed: noise.answer(wide(feed)), weights), None
 
 
 def _largest_random(answered: list[tuple[Case, Arrays, Arrays]]) -> tuple[Arrays, Arrays]:

@@ -24,48 +24,56 @@ UNIT = float(np.finfo(np.float32).eps)
 
 
 class Noise:
-    """A float64 model whose call sites' results are off by a unit, up or down by a seeded draw.
+    """A float64 model whose call sites' results can be off by a unit, up or down by a seeded draw.
+
+    It is traced once: the exact answer is the one with units of size zero.
 
     Args:
         call: the model, from tensors by input name to tensors by output name.
+        inputs: what it takes, by input name.
         ordinary: inputs at which each result shows its ordinary scale.
     """
 
-    def __init__(self, call: Call, ordinary: Arrays) -> None:
+    def __init__(self, call: Call, inputs: Mapping[str, tf.TensorSpec], ordinary: Arrays) -> None:
         self._call = call
-        self._scales = self._ordinary_scales(ordinary)
-        self._noisy = tf.function(self._with_noise, autograph=False, reduce_retracing=True)
+        self._results = 0
+        units = tf.TensorSpec([None], tf.float64)
+        traced = tf.function(self._traced, autograph=False, input_signature=[dict(inputs), units])
+        self._function = traced.get_concrete_function()
+        self._none = np.zeros(self._results)
+        scales = np.asarray(self._run(ordinary, self._none)[1])
+        self._units = UNIT * np.where(np.isfinite(scales), scales, 0.0)
+
+    def exact(self, feed: Arrays) -> dict[str, np.ndarray]:
+        """The outputs without noise."""
+        return self._run(feed, self._none)[0]
 
     def answer(self, feed: Arrays) -> dict[str, np.ndarray]:
         """The outputs with noise inside."""
-        answers = self._noisy({name: tf.convert_to_tensor(value) for name, value in feed.items()})
-        return {name: np.asarray(value) for name, value in answers.items()}
+        return self._run(feed, self._units)[0]
 
-    def _ordinary_scales(self, feed: Arrays) -> list[float]:
-        @tf.function(autograph=False)  # type: ignore[untyped-decorator]
-        def traced(inputs: Any) -> list[Any]:
-            found: list[Any] = []
-            with changed_results(lambda result: _each(result, lambda tensor: _noted(tensor, found))):
-                self._call(inputs)
-            return found
+    def _run(self, feed: Arrays, units: np.ndarray) -> tuple[dict[str, np.ndarray], Any]:
+        tensors = {name: tf.convert_to_tensor(value) for name, value in feed.items()}
+        answers, scales = self._function(tensors, tf.convert_to_tensor(units))
+        return {name: np.asarray(value) for name, value in answers.items()}, scales
 
-        found = traced({name: tf.convert_to_tensor(value) for name, value in feed.items()})
-        return [float(scale) for scale in found]
-
-    def _with_noise(self, inputs: Any) -> dict[str, Any]:
-        numbered = iter(enumerate(self._scales))
+    def _traced(self, inputs: Any, units: Any) -> tuple[dict[str, Any], Any]:
+        scales: list[Any] = []
 
         def moved(tensor: Any) -> Any:
-            number, scale = next(numbered)
+            number = len(scales)
+            scales.append(_scale(tensor))
             draw = tf.random.stateless_uniform(tf.shape(tensor), (number, 0), dtype=tf.float64)
-            result = tensor + tf.sign(draw - 0.5) * (UNIT * scale if np.isfinite(scale) else 0.0)
+            result = tensor + tf.sign(draw - 0.5) * units[number]
             mask = getattr(tensor, "_keras_mask", None)
             if mask is not None:
                 result._keras_mask = mask  # what Keras' layers hand on beside a tensor
             return result
 
         with changed_results(lambda result: _each(result, moved)):
-            return self._call(inputs)
+            answers = self._call(inputs)
+        self._results = len(scales)
+        return answers, tf.stack(scales) if scales else tf.zeros([0], tf.float64)
 
 
 def _each(result: Any, change: Callable[[Any], Any]) -> Any:
@@ -81,6 +89,5 @@ def _takes_noise(leaf: Any) -> bool:
     return isinstance(leaf, tf.Tensor) and leaf.dtype == tf.float64
 
 
-def _noted(tensor: Any, found: list[Any]) -> Any:
-    found.append(tf.reduce_max(tf.abs(tensor)) if tensor.shape.num_elements() != 0 else tf.constant(0.0, tf.float64))
-    return tensor
+def _scale(tensor: Any) -> Any:
+    return tf.reduce_max(tf.abs(tensor)) if tensor.shape.num_elements() != 0 else tf.constant(0.0, tf.float64)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 from keras import layers, ops
 
 from pipeline import cases
@@ -20,9 +21,9 @@ def moved(model: keras.Model, ordinary: np.ndarray, value: np.ndarray) -> tuple[
     signature = read_signature(model)
     call = named_call(float64_clone(model), signature)
     name = signature.inputs[0].name
-    noise = Noise(call, {name: ordinary})
+    noise = Noise(call, {name: tf.TensorSpec([None, *value.shape[1:]], "float64")}, {name: ordinary})
     output = signature.outputs[0].name
-    return np.asarray(call({name: value})[output]), noise.answer({name: value})[output]
+    return noise.exact({name: value})[output], noise.answer({name: value})[output]
 
 
 def test_an_ordinary_output_moves_by_a_few_units() -> None:
@@ -57,7 +58,9 @@ def test_masks_loops_and_several_results_come_through(name: str) -> None:
         for key, value in cases.generate(signature, 5, 1).items()
     }
     call = named_call(float64_clone(model), signature)
-    plain, noisy = call(feed), Noise(call, feed).answer(feed)
+    noise = Noise(call, {key: tf.TensorSpec(value.shape, value.dtype) for key, value in feed.items()}, feed)
+    plain, noisy = call(feed), noise.answer(feed)
     for key, answer in plain.items():
+        assert np.array_equal(noise.exact(feed)[key], np.asarray(answer))
         assert np.abs(noisy[key] - np.asarray(answer)).max() < 1e-5 * max(1.0, float(np.abs(answer).max()))
     assert any(np.any(noisy[key] != np.asarray(answer)) for key, answer in plain.items())
