@@ -149,7 +149,7 @@ doctor: $(INSTALLED) ## show what is installed and what is known to break
 	@$(RUN) doctor
 
 test: $(INSTALLED) ## run the tests (under 8 minutes)
-	@$(VENV)/bin/python -m pytest
+	@$(VENV)/bin/python -m pytest --numprocesses auto --maxprocesses 4 --dist worksteal
 
 lint: $(INSTALLED) ## style, types and import contracts
 	@$(VENV)/bin/ruff check .

@@ -1,4 +1,5 @@
 import json
+import os
 import statistics
 import subprocess
 import sys
@@ -35,7 +36,9 @@ def suite(project: Path, *options: str) -> subprocess.CompletedProcess[str]:
     """Run the suite on the figures that lie there."""
     fixed = ["benchmarks", "--models", "views", "--quick", "--replay", "-p", "no:cacheprovider"]
     command = [sys.executable, "-m", "pytest", *fixed, *options]
-    return subprocess.run(command, cwd=project, capture_output=True, text=True, check=False)
+    # In a worker of pytest-xdist, pytest-benchmark would measure nothing.
+    env = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST_XDIST")}
+    return subprocess.run(command, cwd=project, env=env, capture_output=True, text=True, check=False)
 
 
 def figures(project: Path) -> Path:
