@@ -339,20 +339,49 @@ class Manifest(Record):
 
 
 class Check(Record):
-    """One thing that was checked: what, whether it held, and what was seen."""
+    """One thing that was checked: what, whether it held, and what was seen; `case` is the key of the case that tells."""
 
     name: str
     passed: bool
     detail: str = ""
+    case: str = ""
+
+
+class FirstDifference(Record):
+    """The first call site, as Keras runs them, whose result in an ONNX file leaves its budget.
+
+    `tensor` is the tensor of the file that comes closest to it; the figures are in the result's own unit: the largest
+    error against the reference, the reference's largest value, what was allowed, and Keras' own float32 error.
+    """
+
+    call_site: str
+    layer: str
+    case: str
+    tensor: str
+    error: Number
+    scale: Number
+    budget: Number
+    keras: Number
+
+    def __str__(self) -> str:
+        return (
+            f"first differs at {self.call_site} ({self.layer}), in tensor {self.tensor!r}, case {self.case}: "
+            f"error {self.error:.3g} of {self.budget:.3g} allowed, scale {self.scale:.3g}, "
+            f"Keras' own error {self.keras:.3g}"
+        )
 
 
 class Verdict(Record):
-    """The outcome of a verification; `print` shows it. `not_judged` names what could not be looked at, and why."""
+    """The outcome of a verification; `print` shows it. `not_judged` names what could not be looked at, and why.
+
+    `first_difference` is there where an ONNX file failed and the Keras model was at hand to search with.
+    """
 
     subject: str
     checks: tuple[Check, ...]
     parity: tuple[ParityFigure, ...] = ()
     not_judged: tuple[str, ...] = ()
+    first_difference: FirstDifference | None = None
 
     @property
     def passed(self) -> bool:
@@ -364,6 +393,7 @@ class Verdict(Record):
         lines += [
             f"  {'ok  ' if c.passed else 'FAIL'} {c.name}{': ' + c.detail if c.detail else ''}" for c in self.checks
         ]
+        lines += [f"  {self.first_difference}"] if self.first_difference is not None else []
         lines += [f"  not judged: {reason}" for reason in self.not_judged]
         lines += [f"  {figure}" for figure in self.parity]
         return "\n".join(lines)

@@ -23,11 +23,13 @@ def plain(cases: tuple[CaseArrays, ...]) -> tuple[CaseArrays, ...]:
 def check_behaviour(artifact: str, truth: Truth, cases: tuple[CaseArrays, ...], perturbing: Perturbing) -> Check:
     """Run every case of a perturbed weight, and hold the answers against Keras' own to the same change."""
     asked = [case for case in cases if case.case.weight is not None]
-    faults = [fault for case in asked for fault in _faults(artifact, truth, case, perturbing(case))]
+    found = {case.case.key: list(_faults(artifact, truth, case, perturbing(case))) for case in asked}
+    faults = [fault for of_case in found.values() for fault in of_case]
     detail = "; ".join(faults) or f"{len(asked)} weights, one after another"
     if not asked:
         detail = "no shared weight was perturbed"
-    return Check(name=f"{artifact} follows each shared weight", passed=not faults, detail=detail)
+    first = next((key for key, of_case in found.items() if of_case), "")
+    return Check(name=f"{artifact} follows each shared weight", passed=not faults, detail=detail, case=first)
 
 
 def _faults(artifact: str, truth: Truth, case: CaseArrays, run: Run) -> Iterator[str]:

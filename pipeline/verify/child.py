@@ -55,7 +55,7 @@ def ask(half: Half, model: Path, truth_folder: Path, limit_s: float) -> Verdict:
     with tempfile.TemporaryDirectory(prefix="shared-layers-verify-") as folder:
         out, log = Path(folder) / "verdict.json", Path(folder) / "log.txt"
         with log.open("wb") as stream:
-            status = _status(_command(half, model, truth_folder, out), stream.fileno(), limit_s)
+            status = run_fresh(half.module, _options(model, truth_folder, out), stream.fileno(), limit_s)
         lived = _check_life(half, status, out.is_file(), log.read_text(errors="replace"), limit_s)
         if not out.is_file():
             return Verdict(subject=str(model), checks=(lived,))
@@ -63,14 +63,14 @@ def ask(half: Half, model: Path, truth_folder: Path, limit_s: float) -> Verdict:
     return verdict.model_copy(update={"checks": (lived, *verdict.checks)})
 
 
-def _command(half: Half, model: Path, truth_folder: Path, out: Path) -> list[str]:
-    paths = ["--model", str(model), "--truth", str(truth_folder), "--out", str(out)]
+def _options(model: Path, truth_folder: Path, out: Path) -> list[str]:
+    return ["--model", str(model), "--truth", str(truth_folder), "--out", str(out)]
+
+
+def run_fresh(module: str, options: list[str], log: int, limit_s: float) -> int | None:
+    """Run a module in a process of its own: its exit status (negative: the signal), or None if the time ran out."""
     # -P: a file in the caller's folder must not stand in for a module of ours.
-    return [sys.executable, "-P", "-m", half.module, *paths]
-
-
-def _status(command: list[str], log: int, limit_s: float) -> int | None:
-    """The exit status (negative: the signal), or None if the time ran out."""
+    command = [sys.executable, "-P", "-m", module, *options]
     try:
         return subprocess.run(
             command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, timeout=limit_s, check=False

@@ -22,7 +22,15 @@ class OverridableWeights:
     ONNX lets an initializer be an input too, whose value it then is where none is fed.
     """
 
-    def __init__(self, proto: onnx.ModelProto, folder: Path, weight_map: WeightMap, weights: set[str]) -> None:
+    def __init__(
+        self,
+        proto: onnx.ModelProto,
+        folder: Path,
+        weight_map: WeightMap,
+        weights: set[str],
+        *,
+        is_optimised: bool = True,
+    ) -> None:
         self._placements: dict[str, list[WeightPlacement]] = {}
         for placement in weight_map:
             if placement.initializer is not None:
@@ -33,7 +41,7 @@ class OverridableWeights:
             name: np.asarray(numpy_helper.to_array(tensors[name], base_dir=str(folder)))
             for name in sorted(wanted & tensors.keys())
         }
-        self.session = _session(proto, folder, [tensors[name] for name in self._initializers])
+        self.session = _session(proto, folder, [tensors[name] for name in self._initializers], is_optimised)
 
     def feed(self, weight: str, seed: int) -> dict[str, np.ndarray]:
         """What to feed beside the inputs, so that `weight` is perturbed: nothing where no node reads it."""
@@ -49,7 +57,9 @@ class OverridableWeights:
         return arrays
 
 
-def _session(proto: onnx.ModelProto, folder: Path, tensors: list[TensorProto]) -> onnxruntime.InferenceSession:
+def _session(
+    proto: onnx.ModelProto, folder: Path, tensors: list[TensorProto], is_optimised: bool
+) -> onnxruntime.InferenceSession:
     opened = onnx.ModelProto()
     opened.CopyFrom(proto)
     known = {value.name for value in opened.graph.input}
@@ -60,5 +70,7 @@ def _session(proto: onnx.ModelProto, folder: Path, tensors: list[TensorProto]) -
     )
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 3
+    if not is_optimised:
+        options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
     options.add_session_config_entry(_EXTERNAL_FOLDER, str(folder))
     return onnxruntime.InferenceSession(opened.SerializeToString(), options, providers=["CPUExecutionProvider"])

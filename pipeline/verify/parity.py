@@ -106,17 +106,20 @@ def judge(artifact: str, truth: Truth, cases: tuple[CaseArrays, ...], run: Run) 
     """
     errors: list[OutputError] = []
     refusals: list[str] = []
+    refused = ""
     for case in cases:
         try:
             answers = run(check_feed(truth.signature.inputs, case.inputs))
         except (BadInput, ArtifactRefused) as error:
             refusals.append(f"case {case.case.key}: {error}")
+            refused = refused or case.case.key
             continue
         errors += [
             judge_output(spec, case, answers, truth.budget(spec.name, case.case.kind))
             for spec in truth.signature.outputs
         ]
-    runs = Check(name=f"{artifact} runs every case", passed=bool(cases) and not refusals, detail=_listed(refusals))
+    name = f"{artifact} runs every case"
+    runs = Check(name=name, passed=bool(cases) and not refusals, detail=_listed(refusals), case=refused)
     outputs = tuple(_check_output(artifact, spec.name, errors) for spec in truth.signature.outputs)
     return Judgement((runs, *outputs), _figures(artifact, truth, errors))
 
@@ -207,7 +210,8 @@ def _check_output(artifact: str, output: str, errors: Iterable[OutputError]) -> 
         return Check(name=name, passed=False, detail="no case ran")
     faults = [error.sentence for error in sorted(own, key=lambda e: -e.severity) if not error.holds]
     worst = max(own, key=lambda error: error.severity)
-    return Check(name=name, passed=not faults, detail=_listed(faults) or f"{len(own)} cases, worst {worst.sentence}")
+    detail = _listed(faults) or f"{len(own)} cases, worst {worst.sentence}"
+    return Check(name=name, passed=not faults, detail=detail, case=worst.case)
 
 
 def _figures(artifact: str, truth: Truth, errors: Iterable[OutputError]) -> tuple[ParityFigure, ...]:

@@ -1,0 +1,310 @@
+"""The Keras half: at which call site an ONNX file first leaves what Keras computes there.
+
+Keras' intermediate results, in float32 and float64, against every tensor of the file. Which tensor is a call site's
+result is told by the names of nodes, which start with the call site's label in our files; in another exporter's the
+result is looked for among all tensors.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+import onnx
+import tensorflow as tf
+from keras import tree
+
+from pipeline import bundle, weight_values
+from pipeline.audit import read_onnx
+from pipeline.budget_rule import derived
+from pipeline.bundle import CaseArrays
+from pipeline.graph.call import named_call
+from pipeline.graph.flatten import FlatModel, flatten_labelled
+from pipeline.graph.fresh import NotRebuildable
+from pipeline.graph.read import TensorRef, read
+from pipeline.graph.scopes import with_results
+from pipeline.graph.weights import named_weights
+from pipeline.records import FirstDifference, Signature
+from pipeline.truth.float64 import float64_pair
+from pipeline.verify.tensors import tensors_of
+
+# Without a reference in float64: a few hundred units in the last place of float32.
+_STATED_RELATIVE = 1e-4
+Key = tuple[int, int]  # the `id` of a layer or operation, and which of its calls, counted in the order they run
+
+
+def first_difference(model: keras.Model, onnx_file: Path, truth_folder: Path, case: str) -> FirstDifference | None:
+    """The first call site, as Keras runs them, whose result in the file is not Keras' own.
+
+    Args:
+        model: a functional or sequential model with the weights that the file should have.
+        onnx_file: any ONNX file.
+        truth_folder: with the frozen truth of this model.
+        case: the key of the case to ask for; its weight is perturbed on both sides, if it has one.
+
+    Returns:
+        The call site; None where none differs (then it is the runtime that changes the file's meaning as it optimises
+        it) or the runtime gave no tensors.
+    """
+    truth = bundle.read_truth(truth_folder)
+    cases = bundle.read_cases(truth_folder / bundle.SAMPLES, truth)
+    asked = next(each for each in cases if each.case.key == case)
+    found = tensors_of(onnx_file, truth_folder, case)
+    if found is None or not found.inside:
+        return None
+    flat = flatten_labelled(model)
+    results = _results(flat, model, truth.signature, asked)
+    file = _File(read_onnx(onnx_file), found.inside, tuple(result.label for result in results.values()))
+    compared = {key: file.compare(result) for key, result in results.items()}
+    differing = (key for key, seen in compared.items() if seen is not None and not seen.agrees)
+    readers = _readers(flat)
+    for key in differing:
+        after = [seen.agrees for reader in readers.get(key, ()) if (seen := compared.get(reader)) is not None]
+        # All that read it agree: the result itself is no tensor of the file, only some value on the way to it.
+        if not after or not all(after):
+            seen = compared[key]
+            assert seen is not None
+            return seen.told(results[key], case)
+    return None
+
+
+# --- what Keras computes ------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class _Result:
+    """What Keras gave at one call site, output by output; `exact` is None without a reference in float64."""
+
+    label: str
+    layer: str
+    values: list[np.ndarray]
+    exact: list[np.ndarray] | None
+
+
+def _results(
+    flat: FlatModel, model: keras.Model, signature: Signature, asked: CaseArrays
+) -> dict[Key, _Result]:
+    """The results of all call sites of the model, in the order they run."""
+    seen = list(_called(flat.model, signature, asked.inputs, _perturbed(flat, model, asked)))
+    exact = _exact(flat, model, signature, asked)
+    are_paired = exact is not None and [_shapes(one) for _, one in seen] == [_shapes(one) for _, one in exact]
+    results: dict[Key, _Result] = {}
+    calls: dict[int, int] = {}
+    for number, (operation, values) in enumerate(seen):
+        call = calls[id(operation)] = calls.get(id(operation), -1) + 1
+        labels = flat.labels.get(id(operation), ())
+        if call < len(labels):
+            reference = exact[number][1] if exact is not None and are_paired else None
+            results[id(operation), call] = _Result(labels[call], type(operation).__name__, values, reference)
+    return results
+
+
+def _shapes(values: list[np.ndarray]) -> list[tuple[int, ...]]:
+    return [value.shape for value in values]
+
+
+def _exact(
+    flat: FlatModel, model: keras.Model, signature: Signature, asked: CaseArrays
+) -> list[tuple[Any, list[np.ndarray]]] | None:
+    try:
+        clone, weights = float64_pair(flat.model)
+        feed = {
+            name: value.astype(np.float64) if np.issubdtype(value.dtype, np.floating) else value
+            for name, value in asked.inputs.items()
+        }
+        pairs = [(weights[id(variable)], value) for variable, value in _perturbed(flat, model, asked)]
+        return list(_called(clone, signature, feed, pairs))
+    except NotRebuildable:
+        return None
+    except Exception:  # noqa: BLE001 - the layers' own code runs here, in a precision it may not expect
+        return None
+
+
+def _perturbed(flat: FlatModel, model: keras.Model, asked: CaseArrays) -> list[tuple[Any, np.ndarray]]:
+    """The variable that the case perturbs, with its perturbed value."""
+    if asked.case.weight is None:
+        return []
+    named = {weight.name: weight.variable for weight in named_weights(flat, read(model))}
+    variable = named[asked.case.weight]
+    return [(variable, weight_values.perturbed(np.asarray(variable), asked.case.weight_seed))]
+
+
+def _called(
+    model: keras.Model, signature: Signature, feed: Mapping[str, np.ndarray], changed: list[tuple[Any, np.ndarray]]
+) -> Iterator[tuple[Any, list[np.ndarray]]]:
+    """Each operation that running the model calls, with its results; `changed` weights have another value meanwhile."""
+    found: list[tuple[Any, Any]] = []
+    with _assigned(changed), with_results(lambda operation, result: found.append((operation, result))):
+        named_call(model, signature)({name: tf.convert_to_tensor(value) for name, value in feed.items()})
+    for operation, result in found:
+        tensors = [leaf for leaf in tree.flatten(result) if isinstance(leaf, tf.Tensor)]
+        # Inside a loop there is nothing to see but the graph of its body.
+        if tensors and not any(tf.is_symbolic_tensor(tensor) for tensor in tensors):
+            yield operation, [tensor.numpy() for tensor in tensors]
+
+
+@contextlib.contextmanager
+def _assigned(changed: list[tuple[Any, np.ndarray]]) -> Iterator[None]:
+    before = [(variable, np.asarray(variable)) for variable, _ in changed]
+    try:
+        for variable, value in changed:
+            variable.assign(value)
+        yield
+    finally:
+        for variable, value in before:
+            variable.assign(value)
+
+
+def _readers(flat: FlatModel) -> dict[Key, list[Key]]:
+    """For each call site those that read its result."""
+    graph = read(flat.model)
+    runs: dict[int, int] = {}
+    keys: dict[int, Key] = {}  # by the number of the site
+    for number, site in sorted(enumerate(graph.sites), key=lambda numbered: numbered[1].turn):
+        call = runs[id(site.layer)] = runs.get(id(site.layer), -1) + 1
+        keys[number] = (id(site.layer), call)
+    readers: dict[Key, list[Key]] = {}
+    for number, site in enumerate(graph.sites):
+        for ref in tree.flatten((site.args, site.kwargs)):
+            if isinstance(ref, TensorRef) and ref.site >= 0:
+                readers.setdefault(keys[ref.site], []).append(keys[number])
+    return readers
+
+
+# --- what the file computes ---------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class _Seen:
+    """The output of a call site that lies furthest past its budget, or closest to it, and the tensor that is nearest."""
+
+    tensor: str
+    error: float
+    scale: float
+    budget: float
+    keras: float
+
+    @property
+    def agrees(self) -> bool:
+        """Written so that a NaN never agrees."""
+        return self.error <= self.budget
+
+    def told(self, result: _Result, case: str) -> FirstDifference:
+        return FirstDifference(
+            call_site=result.label,
+            layer=result.layer,
+            case=case,
+            tensor=self.tensor,
+            error=self.error,
+            scale=self.scale,
+            budget=self.budget,
+            keras=self.keras,
+        )
+
+
+class _File:
+    """The tensors of an ONNX file, by the call site that they are the result of."""
+
+    def __init__(self, proto: onnx.ModelProto, tensors: Mapping[str, np.ndarray], labels: tuple[str, ...]) -> None:
+        self._tensors = tensors
+        sites = {output: _site_of(node.name, labels) for node in proto.graph.node for output in node.output}
+        inner = {
+            name
+            for node in proto.graph.node
+            for name in _reads(node)
+            if name in sites and sites[name] == _site_of(node.name, labels)
+        }
+        outer = {value.name for value in proto.graph.output} | {
+            name
+            for node in proto.graph.node
+            for name in _reads(node)
+            if name in sites and sites[name] != _site_of(node.name, labels)
+        }
+        self._has_labels = any(site is not None for site in sites.values())
+        self._of: dict[str | None, list[str]] = {}
+        for name, site in sites.items():
+            if name in tensors and (name in outer or name not in inner):
+                self._of.setdefault(site, []).append(name)
+
+    def compare(self, result: _Result) -> _Seen | None:
+        """How a call site's result compares; None where the file has nothing to compare it with."""
+        candidates = self._of.get(result.label, []) if self._has_labels else list(self._tensors)
+        seen = [
+            found
+            for index, value in enumerate(result.values)
+            if (found := self._nearest(value, result.exact[index] if result.exact else None, candidates)) is not None
+        ]
+        return max(seen, key=lambda one: one.error / one.budget if one.budget else one.error, default=None)
+
+    def _nearest(self, value: np.ndarray, exact: np.ndarray | None, candidates: list[str]) -> _Seen | None:
+        reference = (value if exact is None else exact).astype(np.float64)
+        finite = np.isfinite(reference)
+        scale = float(np.max(np.abs(reference[finite]), initial=0.0))
+        own = _error(value.astype(np.float64), reference)
+        relative = own / scale if scale and math.isfinite(own) else 0.0
+        if not np.issubdtype(value.dtype, np.floating):
+            budget = 0.0
+        elif exact is None:
+            budget = _STATED_RELATIVE * max(scale, 1e-2)
+        else:
+            rule = derived("", "", value.dtype.name, (relative, 0.0), scale)
+            budget = rule.absolute + rule.relative * scale
+        errors = {
+            name: min((_error(laid, reference) for laid in _layouts(self._tensors[name], value.shape)), default=None)
+            for name in candidates
+        }
+        known = {name: error for name, error in errors.items() if error is not None}
+        if not known:
+            return None
+        nearest = min(known, key=lambda name: known[name])
+        return _Seen(nearest, known[nearest], scale, budget, own)
+
+
+def _site_of(node: str, labels: tuple[str, ...]) -> str | None:
+    """The call site that a node belongs to: the longest label that its name starts with."""
+    parts = node.split("/")
+    prefixes = ("/".join(parts[:length]) for length in range(len(parts), 0, -1))
+    known = set(labels)
+    return next((prefix for prefix in prefixes if prefix in known), None)
+
+
+def _reads(node: onnx.NodeProto) -> Iterator[str]:
+    """What a node reads, what the bodies inside it read from around them included."""
+    yield from node.input
+    for attribute in node.attribute:
+        bodies = [*attribute.graphs, *([attribute.g] if attribute.HasField("g") else [])]
+        for body in bodies:
+            for inner in body.node:
+                yield from _reads(inner)
+
+
+def _error(found: np.ndarray, reference: np.ndarray) -> float:
+    """The largest difference; infinite where one is finite and the other is not."""
+    finite = np.isfinite(found) & np.isfinite(reference)
+    if not np.array_equal(np.isfinite(found), np.isfinite(reference)):
+        return math.inf
+    return float(np.max(np.abs(found[finite] - reference[finite]), initial=0.0))
+
+
+def _layouts(tensor: np.ndarray, shape: tuple[int, ...]) -> Iterator[np.ndarray]:
+    """A tensor of the file in Keras' layout, in each way that fits: axes of one element and their order may differ."""
+    if tensor.dtype.kind not in "fiub" or tensor.size != math.prod(shape):
+        return
+    plain = np.squeeze(tensor).astype(np.float64)
+    wanted = tuple(size for size in shape if size != 1)
+    rank = plain.ndim
+    orders = [tuple(range(rank))]
+    for source, target in itertools.permutations(range(rank), 2):  # channels first or last, time first
+        order = [axis for axis in range(rank) if axis != source]
+        order.insert(target, source)
+        orders.append(tuple(order))
+    for order in dict.fromkeys(orders):
+        if tuple(plain.shape[axis] for axis in order) == wanted:
+            yield plain.transpose(order).reshape(shape)
