@@ -227,6 +227,7 @@ class _File:
             for name in _reads(node)
             if name in sites and sites[name] != _site_of(node.name, labels)
         }
+        self._outputs = [value.name for value in proto.graph.output if value.name in tensors]
         self._has_labels = any(site is not None for site in sites.values())
         self._of: dict[str | None, list[str]] = {}
         for name, site in sites.items():
@@ -236,6 +237,14 @@ class _File:
     def compare(self, result: _Result) -> _Seen | None:
         """How a call site's result compares; None where the file has nothing to compare it with."""
         candidates = self._of.get(result.label, []) if self._has_labels else list(self._tensors)
+        seen = self._furthest(result, candidates)
+        if seen is None or seen.agrees:
+            return seen
+        # What makes an output may bear the label of a call site that needed the same node before.
+        found = self._furthest(result, [*candidates, *self._outputs])
+        return found if found is not None and found.agrees else seen
+
+    def _furthest(self, result: _Result, candidates: list[str]) -> _Seen | None:
         seen = [
             found
             for index, value in enumerate(result.values)
