@@ -234,13 +234,15 @@ class Truth(Record):
     """What Keras says is right, frozen before anything is exported.
 
     The reference is the float64 answer where a float64 clone could be made, else float32 (`no_float64` says why).
-    `generator` is the version of what drew the cases.
+    `generator` is the version of what drew the cases. `weights` has the digest of each weight that the model had then
+    (`weight_values.digest_of`), by its name in the weight map.
     """
 
     format: Literal[1] = 1
     signature: Signature
     cases: tuple[Case, ...]
     budgets: tuple[Budget, ...]
+    weights: dict[str, str] = {}
     generator: int = 0
     no_float64: str | None = None
     samples: FileDigest
@@ -339,7 +341,7 @@ class Manifest(Record):
 
 
 class Check(Record):
-    """One thing that was checked: what, whether it held, and what was seen; `case` is the key of the case that tells."""
+    """One thing that was checked: what, whether it held, what was seen; `case` is the key of the case that tells."""
 
     name: str
     passed: bool

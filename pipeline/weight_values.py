@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import math
 from collections.abc import Iterable, Iterator, Mapping
 
@@ -21,6 +22,13 @@ def perturbed(weight: np.ndarray, seed: int) -> np.ndarray:
     moves = rng.uniform(_LEAST, _MOST, weight.shape) * rng.choice((-1.0, 1.0), weight.shape)
     wide = weight.astype(np.float64)
     return np.asarray(np.where(wide == 0, moves, wide * (1 + moves)), weight.dtype)
+
+
+def digest_of(weight: np.ndarray) -> str:
+    """The sha256 of a weight: its dtype, its shape and its elements."""
+    sha = hashlib.sha256(f"{weight.dtype.name}{weight.shape}".encode())
+    sha.update(np.ascontiguousarray(weight).tobytes())
+    return sha.hexdigest()
 
 
 def read(placements: Iterable[WeightPlacement], initializers: Mapping[str, np.ndarray]) -> np.ndarray:

@@ -23,6 +23,7 @@ from pipeline.records import (
     weight_map_text,
 )
 from pipeline.store import digest, digests, write_record
+from pipeline.weight_values import digest_of
 
 WIDTH, UNITS = 4, 3
 SIGNATURE = Signature(
@@ -97,6 +98,7 @@ def write_truth(folder: Path, batches: tuple[int, ...] = (1, 3), absolute: float
         signature=SIGNATURE,
         cases=tuple(Case(key=f"random{batch}", kind="random", batch=batch) for batch in batches),
         budgets=(Budget(output="joined", kind="random", rule="stated", absolute=absolute, relative=1e-6),),
+        weights={"dense/kernel": digest_of(KERNEL), "dense/bias": digest_of(BIAS)},
         samples=digest(folder / "samples.npz"),
     )
     write_record(folder / "truth.json", truth)

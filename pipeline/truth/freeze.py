@@ -17,7 +17,7 @@ from pipeline.graph.call import named_call
 from pipeline.graph.flatten import flatten_labelled
 from pipeline.graph.fresh import NotRebuildable
 from pipeline.graph.read import read
-from pipeline.graph.weights import named_weights
+from pipeline.graph.weights import Weight, named_weights
 from pipeline.records import Case, InputSpec, Signature, TensorSpec, Truth
 from pipeline.store import digest, refusing_unwritable, write_record
 from pipeline.truth.budgets import Answered, budgets
@@ -68,7 +68,8 @@ def freeze(model: keras.Model, folder: Path, real: Arrays | None = None, seed: i
         if stored is not None:
             noisy = None if reference is None else reference.noisy(feed)
             kept.append(Answered(stored, float32, float64, noisy))
-    kept += _perturbed(model, answer, reference, archive, _smallest_random(answered))
+    weights = named_weights(flatten_labelled(model), read(model))
+    kept += _perturbed(weights, answer, reference, archive, _smallest_random(answered))
     samples = folder / "samples.npz"
     with refusing_unwritable(folder):
         np.savez_compressed(samples, **archive.arrays)  # type: ignore[arg-type]
@@ -76,6 +77,7 @@ def freeze(model: keras.Model, folder: Path, real: Arrays | None = None, seed: i
         signature=signature,
         cases=tuple(each.case for each in kept),
         budgets=budgets(model, signature, kept),
+        weights={weight.name: weight_values.digest_of(np.asarray(weight.variable)) for weight in weights},
         generator=cases.GENERATOR_VERSION,
         no_float64=no_float64,
         samples=digest(samples),
@@ -85,15 +87,18 @@ def freeze(model: keras.Model, folder: Path, real: Arrays | None = None, seed: i
 
 
 def _perturbed(
-    model: keras.Model, answer: Answer, reference: _Reference | None, archive: _Archive, asked: tuple[Case, Arrays]
+    weights: tuple[Weight, ...],
+    answer: Answer,
+    reference: _Reference | None,
+    archive: _Archive,
+    asked: tuple[Case, Arrays],
 ) -> Iterator[Answered]:
     """For each shared weight Keras' answers to one case with that weight perturbed; the model stays as it is.
 
     Only through every one of its call sites can an artifact with the same change give the same answers.
     """
     case, feed = asked
-    shared = [weight for weight in named_weights(flatten_labelled(model), read(model)) if weight.is_shared]
-    floats = [weight for weight in shared if "float" in str(weight.variable.dtype)]
+    floats = [weight for weight in weights if weight.is_shared and "float" in str(weight.variable.dtype)]
     for number, weight in enumerate(floats):
         seed = (case.seed or 0) + number
         own = [weight.variable, *([] if reference is None else [reference.weights[id(weight.variable)]])]
@@ -214,7 +219,9 @@ def _reference(
 
     try:
         clone, weights = float64_pair(model)
-        specs = {spec.name: _tensor_spec(spec, "float64" if spec.name in floats else spec.dtype) for spec in signature.inputs}
+        specs = {
+            spec.name: _tensor_spec(spec, "float64" if spec.name in floats else spec.dtype) for spec in signature.inputs
+        }
         noise = Noise(named_call(clone, signature), specs, wide(trial))
         found = noise.exact(wide(trial))
         noise.answer(wide(trial))

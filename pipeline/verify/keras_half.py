@@ -88,9 +88,7 @@ class _Result:
     exact: list[np.ndarray] | None
 
 
-def _results(
-    flat: FlatModel, model: keras.Model, signature: Signature, asked: CaseArrays
-) -> dict[Key, _Result]:
+def _results(flat: FlatModel, model: keras.Model, signature: Signature, asked: CaseArrays) -> dict[Key, _Result]:
     """The results of all call sites of the model, in the order they run."""
     seen = list(_called(flat.model, signature, asked.inputs, _perturbed(flat, model, asked)))
     exact = _exact(flat, model, signature, asked)
@@ -183,7 +181,7 @@ def _readers(flat: FlatModel) -> dict[Key, list[Key]]:
 
 @dataclass(frozen=True)
 class _Seen:
-    """The output of a call site that lies furthest past its budget, or closest to it, and the tensor that is nearest."""
+    """The output of a call site that is furthest past its budget, or closest to it, and the tensor nearest to it."""
 
     tensor: str
     error: float
@@ -311,9 +309,9 @@ def _layouts(tensor: np.ndarray, shape: tuple[int, ...]) -> Iterator[np.ndarray]
     rank = plain.ndim
     orders = [tuple(range(rank))]
     for source, target in itertools.permutations(range(rank), 2):  # channels first or last, time first
-        order = [axis for axis in range(rank) if axis != source]
-        order.insert(target, source)
-        orders.append(tuple(order))
+        moved = [axis for axis in range(rank) if axis != source]
+        moved.insert(target, source)
+        orders.append(tuple(moved))
     for order in dict.fromkeys(orders):
         if tuple(plain.shape[axis] for axis in order) == wanted:
             yield plain.transpose(order).reshape(shape)

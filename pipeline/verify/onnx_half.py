@@ -27,6 +27,7 @@ from pipeline.verify import sharing
 from pipeline.verify.behaviour import check_behaviour, plain
 from pipeline.verify.child import announce, answer
 from pipeline.verify.overridable_weights import OverridableWeights
+from pipeline.verify.own_values import check_own_values
 from pipeline.verify.parity import ArtifactRefused, Judgement, Run, check_truth, judge
 
 ARTIFACT = "onnx"
@@ -144,18 +145,20 @@ def _against_truth(file: _File, truth_folder: Path) -> Judgement:
         cases = bundle.read_cases(truth_folder / bundle.SAMPLES, truth)
     except BadInput as error:
         return Judgement((Check(name="frozen truth", passed=False, detail=str(error)),), ())
-    asked = check_truth(truth, cases)
+    asked = [check_truth(truth, cases)]
+    if file.weight_map is not None:
+        asked.append(check_own_values(file.proto, file.path.parent, file.weight_map, truth))
     announce("loading into onnxruntime")
     try:
         session = onnxruntime.InferenceSession(str(file.path), providers=["CPUExecutionProvider"])
     except _RUNTIME_ERRORS as error:
-        return Judgement((asked, Check(name="onnxruntime loads it", passed=False, detail=one_line(error))), ())
+        return Judgement((*asked, Check(name="onnxruntime loads it", passed=False, detail=one_line(error))), ())
     loaded = Check(name="onnxruntime loads it", passed=True, detail=f"onnxruntime {onnxruntime.__version__}")
     inputs = _check_specs("inputs", session.get_inputs(), truth.signature.inputs)
     outputs = _check_specs("outputs", session.get_outputs(), truth.signature.outputs)
     judgement = judge(ARTIFACT, truth, plain(cases), partial(_run, session))
     behaviour = _check_behaviour(file, truth, cases)
-    return Judgement((asked, loaded, inputs, outputs, *judgement.checks, *behaviour), judgement.figures)
+    return Judgement((*asked, loaded, inputs, outputs, *judgement.checks, *behaviour), judgement.figures)
 
 
 def _check_behaviour(file: _File, truth: Truth, cases: tuple[CaseArrays, ...]) -> tuple[Check, ...]:

@@ -1,0 +1,43 @@
+"""Whether every weight that an ONNX file stores holds the values that Keras froze.
+
+Answers alone don't tell: a bias that two call sites add before their difference is taken may be anything.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import onnx
+from onnx import numpy_helper
+
+from pipeline import weight_values
+from pipeline.records import Check, Truth, WeightPlacement
+
+_NAME = "every weight holds Keras' own values"
+
+
+def check_own_values(
+    proto: onnx.ModelProto, folder: Path, weight_map: tuple[WeightPlacement, ...], truth: Truth
+) -> Check:
+    """Hold each weight, read through the weight map, against the digest that was frozen; external data is in `folder`.
+
+    The map has to be one that the file's tensors fit.
+    """
+    tensors = {tensor.name: tensor for tensor in proto.graph.initializer}
+    placed: dict[str, list[WeightPlacement]] = {}
+    for placement in weight_map:
+        if placement.initializer is not None:
+            placed.setdefault(placement.weight, []).append(placement)
+    faults = [f"weight {name!r} is not one of the frozen model's" for name in placed if name not in truth.weights]
+    for name, placements in placed.items():
+        arrays = {
+            each.initializer or "": np.asarray(numpy_helper.to_array(tensors[each.initializer or ""], str(folder)))
+            for each in placements
+        }
+        if (
+            name in truth.weights
+            and weight_values.digest_of(weight_values.read(placements, arrays)) != truth.weights[name]
+        ):
+            faults.append(f"weight {name!r} has other values")
+    return Check(name=_NAME, passed=not faults, detail="; ".join(faults) or f"{len(placed)} weights")
