@@ -180,7 +180,7 @@ LOCK_OPTIONS := --quiet --python-version 3.11 --generate-hashes --no-annotate \
   --no-emit-index-url --no-emit-find-links --custom-compile-command "make lock"
 
 clean: ## remove what the stages left; .venv stays
-	@rm -rf build $(RESULTS) $(addprefix exported/,$(MODELS))
+	@rm -rf build failures $(RESULTS) $(addprefix exported/,$(MODELS))
 
 help: ## show this
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)

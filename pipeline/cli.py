@@ -147,6 +147,12 @@ def export(
 @app.command()
 def verify(
     bundles: Annotated[list[str], typer.Argument(metavar="BUNDLE...", help="A bundle's folder, or a registered name.")],
+    model: Annotated[
+        str | None,
+        typer.Option(
+            "--model", metavar="MODEL", help="Ask this model again, and search it for the first call site that differs."
+        ),
+    ] = None,
     as_json: JsonOption = False,
 ) -> None:
     """Verify bundles as they lie on disk, each runtime in a fresh process."""
@@ -155,10 +161,12 @@ def verify(
 
     def one(text: str) -> bool:
         with _working(f"verifying {text}, each runtime in a fresh process"):
-            verdict = stages.verify(text)
+            verdict, kept = stages.verify(text, None if model is None else _reference(model))
         verdicts.append(verdict)
         if not as_json:
             printing.print_verdict(verdict, _console)
+        if kept:
+            _errors.print(kept, markup=False, soft_wrap=True)
         return verdict.passed
 
     _each(bundles, one, verdicts if as_json else None)

@@ -401,6 +401,16 @@ class Verdict(Record):
         return "\n".join(lines)
 
 
+class Failure(Record):
+    """A failed verification: what shows it again, the case that tells most, and the versions that it was seen with."""
+
+    subject: str
+    command: str
+    case: str
+    versions: dict[str, str]
+    verdict: Verdict
+
+
 class InitializerUse(Record):
     """One stored initializer of an ONNX file: bytes, and the nodes that read it (subgraphs as `node/subgraph/...`)."""
 

@@ -5,6 +5,7 @@ Rooms are imported inside the functions, here and nowhere else: the command line
 
 from __future__ import annotations
 
+import os
 import tempfile
 import warnings
 from dataclasses import dataclass
@@ -44,6 +45,7 @@ _VERSIONS_OF = ("shared-layers", "keras", "tensorflow", "tf2onnx", "onnx", "onnx
 BUILD = Path("build")
 EXPORTED = Path("exported")
 RESULTS = Path("benchmarks/results")
+FAILURES = Path("failures")
 
 
 @dataclass(frozen=True)
@@ -248,7 +250,7 @@ def _metric(model: keras.Model, task: Task | None) -> TaskMetric | None:
 
 def _publish(model: keras.Model, folder: Path, labels: _Labels, task: Task | None, options: ExportOptions) -> Manifest:
     """Freeze truth, convert, verify in fresh processes, and only then publish."""
-    from pipeline.bundle import CARD, TRUTH, why_no_bundle, write_manifest
+    from pipeline.bundle import CARD, ONNX_FILE, TRUTH, why_no_bundle, write_manifest
     from pipeline.export.card import model_card
     from pipeline.store import digest, publishing
     from pipeline.verify.verdict import verify_directory
@@ -260,7 +262,9 @@ def _publish(model: keras.Model, folder: Path, labels: _Labels, task: Task | Non
         write_manifest(scratch, draft)
         verdict = verify_directory(scratch)
         if not verdict.passed:
-            raise CheckFailed(f"{labels.name} is not published: {_first_failure(verdict)}")
+            verdict = _searched(verdict, model, scratch / ONNX_FILE, scratch)
+            kept = _kept(labels.name, verdict, scratch, is_kept=False)
+            raise CheckFailed(f"{labels.name} is not published: {_first_failure(verdict)}; {kept}")
         judged = draft.model_copy(update={"parity": verdict.parity})
         card = scratch / CARD
         card.write_text(model_card(judged), encoding="utf-8")
@@ -313,7 +317,30 @@ def _require_threshold(labels: _Labels) -> None:
 
 def _first_failure(verdict: Verdict) -> str:
     failed = next(check for check in verdict.checks if not check.passed)
-    return f"{failed.name}: {failed.detail}" if failed.detail else failed.name
+    told = f"{failed.name}: {failed.detail}" if failed.detail else failed.name
+    return told if verdict.first_difference is None else f"{told}; {verdict.first_difference}"
+
+
+def _searched(verdict: Verdict, model: keras.Model, onnx_file: Path, truth_folder: Path) -> Verdict:
+    """The verdict with the first call site that differs, if the ONNX file fails a case."""
+    failed = [check for check in verdict.checks if not check.passed and check.name.startswith("onnx ")]
+    case = next((check.case for check in failed if check.case), "")
+    if not case:
+        return verdict
+    from pipeline.verify.keras_half import first_difference
+
+    found = first_difference(model, onnx_file, truth_folder, case)
+    return verdict.model_copy(update={"first_difference": found})
+
+
+def _kept(name: str, verdict: Verdict, directory: Path, *, is_kept: bool) -> str:
+    """Leave what shows a failed verdict again, and say where; or why not: the verdict is what counts."""
+    from pipeline.verify.failure import leave_failure
+
+    try:
+        return f"what shows it again is in {leave_failure(FAILURES, name, verdict, directory, is_kept=is_kept)}"
+    except BadInput as refusal:
+        return f"nothing is kept that shows it again: {refusal}"
 
 
 # --- verify -------------------------------------------------------------------------------------------------------
@@ -342,6 +369,7 @@ def verify_bundle(directory: Path | str, model: keras.Model | None = None) -> Ve
         checks=(*verdict.checks, *again.checks),
         parity=(*verdict.parity, *again.parity),
         not_judged=verdict.not_judged,
+        first_difference=again.first_difference,
     )
 
 
@@ -360,14 +388,31 @@ def verify_onnx(path: Path | str, model: keras.Model) -> Verdict:
     from pipeline.verify.verdict import verify_file
 
     with tempfile.TemporaryDirectory(prefix="shared-layers-truth-") as folder:
-        freeze(as_functional(model), Path(folder))
-        return verify_file(Path(path), Path(folder))
+        functional = as_functional(model)
+        freeze(functional, Path(folder))
+        return _searched(verify_file(Path(path), Path(folder)), functional, Path(path), Path(folder))
 
 
-def verify(text: str) -> Verdict:
-    """The verdict on a bundle's folder, or on the published bundle of a registered name."""
+def verify(text: str, reference: Reference | None = None) -> tuple[Verdict, str]:
+    """The verdict on a bundle, and where a failed one left what shows it again.
+
+    Args:
+        text: a bundle's folder, or the registered name of a published one.
+        reference: the model that is asked again, if given, and in which the first call site that differs is searched.
+    """
     folder = Path(text)
-    return verify_bundle(EXPORTED / text if text in registered() and not folder.exists() else folder)
+    directory = EXPORTED / text if text in registered() and not folder.exists() else folder
+    verdict = verify_bundle(directory, None if reference is None else _trained(reference))
+    name = Path(os.path.abspath(directory)).name
+    return verdict, "" if verdict.passed else _kept(name, verdict, directory, is_kept=True)
+
+
+def _trained(reference: Reference) -> keras.Model:
+    """A referenced model with its trained weights, where there are any."""
+    subject = resolve(reference)
+    model = _build(subject, "shared")
+    _fill_trained(subject, model, "shared")
+    return model
 
 
 def audit(path: Path) -> AuditReport:
