@@ -138,14 +138,27 @@ def _called(
     model: keras.Model, signature: Signature, feed: Mapping[str, np.ndarray], changed: list[tuple[Any, np.ndarray]]
 ) -> Iterator[tuple[Any, list[np.ndarray]]]:
     """Each operation that running the model calls, with its results; `changed` weights have another value meanwhile."""
-    found: list[tuple[Any, Any]] = []
-    with _assigned(changed), with_results(lambda operation, result: found.append((operation, result))):
-        named_call(model, signature)({name: tf.convert_to_tensor(value) for name, value in feed.items()})
-    for operation, result in found:
-        tensors = [leaf for leaf in tree.flatten(result) if isinstance(leaf, tf.Tensor)]
-        # Inside a loop there is nothing to see but the graph of its body.
-        if tensors and not any(tf.is_symbolic_tensor(tensor) for tensor in tensors):
-            yield operation, [tensor.numpy() for tensor in tensors]
+    operations: list[Any] = []
+
+    @tf.function(autograph=False)  # type: ignore[untyped-decorator]
+    def traced(inputs: Any) -> list[list[Any]]:  # compiled, as the truth is: Keras differs from itself otherwise
+        graph = tf.compat.v1.get_default_graph()
+        results: list[list[Any]] = []
+
+        def see(operation: Any, result: Any) -> None:
+            tensors = [leaf for leaf in tree.flatten(result) if isinstance(leaf, tf.Tensor)]
+            # Inside a loop there is nothing to see but the graph of its body.
+            if tensors and all(getattr(tensor, "graph", None) is graph for tensor in tensors):
+                operations.append(operation)
+                results.append(tensors)
+
+        with with_results(see):
+            named_call(model, signature)(inputs)
+        return results
+
+    with _assigned(changed):
+        found = traced({name: tf.convert_to_tensor(value) for name, value in feed.items()})
+    yield from zip(operations, ([tensor.numpy() for tensor in tensors] for tensors in found), strict=True)
 
 
 @contextlib.contextmanager
