@@ -252,7 +252,7 @@ class Truth(Record):
         return next((each for each in self.budgets if (each.output, each.kind) == (output, kind)), None)
 
 
-# --- the bundle ---------------------------------------------------------------------------------------------------
+# --- verdicts -----------------------------------------------------------------------------------------------------
 
 
 class Spread(Record):
@@ -302,42 +302,6 @@ class ParityFigure(Record):
     def __str__(self) -> str:
         figures = f"error {self.largest_absolute:.2e}, budget {self.budget:.2e}, scale {self.scale:.2e}"
         return f"{self.artifact} {self.output} batch {self.batch}: {figures}, Keras' own error {self.keras:.2e}"
-
-
-class TaskMetric(Record):
-    """A task's held-out figure for the exported model, and the bar it had to reach."""
-
-    name: str
-    value: float
-    threshold: float | None
-
-
-class Manifest(Record):
-    """`manifest.json` of a bundle, format 1. No clocks: what was timed lies in measurements.json.
-
-    `loops` names the recurrent layers that are loops in `model.onnx`, each with the reason.
-    `seal` is the sha256 of the file itself, 64 zeros standing for the seal: `bundle.write_manifest` fills it in.
-    """
-
-    format: Literal[1] = 1
-    model: str
-    variant: Variant
-    signature: Signature
-    opset: int
-    versions: dict[str, str]
-    parameters: Parameters
-    shared_layers: tuple[SharedLayer, ...]
-    weight_map: tuple[WeightPlacement, ...]
-    metric: TaskMetric | None = None
-    truth: Truth
-    parity: tuple[ParityFigure, ...] = ()
-    files: dict[str, FileDigest]
-    left_out: dict[str, str] = {}
-    loops: dict[str, str] = {}
-    seal: str = ""
-
-
-# --- verdicts -----------------------------------------------------------------------------------------------------
 
 
 class Check(Record):
@@ -452,6 +416,44 @@ class AuditReport(Record):
     def unread(self) -> tuple[InitializerUse, ...]:
         """Initializers that no node reads."""
         return tuple(use for use in self.initializers if not use.readers)
+
+
+# --- the bundle ---------------------------------------------------------------------------------------------------
+
+
+class TaskMetric(Record):
+    """A task's held-out figure for the exported model, and the bar it had to reach."""
+
+    name: str
+    value: float
+    threshold: float | None
+
+
+class Manifest(Record):
+    """`manifest.json` of a bundle, format 1. No clocks: what was timed lies in measurements.json.
+
+    `loops` names the recurrent layers that are loops in `model.onnx`, each with the reason. `randomised` is the verdict
+    on the same model with random weights, where some of its own hold one number throughout and would hide losses.
+    `seal` is the sha256 of the file itself, 64 zeros standing for the seal: `bundle.write_manifest` fills it in.
+    """
+
+    format: Literal[1] = 1
+    model: str
+    variant: Variant
+    signature: Signature
+    opset: int
+    versions: dict[str, str]
+    parameters: Parameters
+    shared_layers: tuple[SharedLayer, ...]
+    weight_map: tuple[WeightPlacement, ...]
+    metric: TaskMetric | None = None
+    truth: Truth
+    randomised: Verdict | None = None
+    parity: tuple[ParityFigure, ...] = ()
+    files: dict[str, FileDigest]
+    left_out: dict[str, str] = {}
+    loops: dict[str, str] = {}
+    seal: str = ""
 
 
 # --- measurement --------------------------------------------------------------------------------------------------

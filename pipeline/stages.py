@@ -5,6 +5,7 @@ Rooms are imported inside the functions, here and nowhere else: the command line
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import tempfile
 import warnings
@@ -256,6 +257,7 @@ def _publish(model: keras.Model, folder: Path, labels: _Labels, task: Task | Non
     from pipeline.verify.verdict import verify_directory
 
     _require_threshold(labels)
+    randomised = _judged_randomised(model, labels, options)
     with publishing(folder, why_no_bundle) as scratch:
         draft = _draft(model, scratch, labels, task, options)
         (scratch / TRUTH).unlink()  # the manifest holds it from here on
@@ -265,12 +267,42 @@ def _publish(model: keras.Model, folder: Path, labels: _Labels, task: Task | Non
             verdict = _searched(verdict, model, scratch / ONNX_FILE, scratch)
             kept = _kept(labels.name, verdict, scratch, is_kept=False)
             raise CheckFailed(f"{labels.name} is not published: {_first_failure(verdict)}; {kept}")
-        judged = draft.model_copy(update={"parity": verdict.parity})
+        judged = draft.model_copy(update={"parity": verdict.parity, "randomised": randomised})
         card = scratch / CARD
         card.write_text(model_card(judged), encoding="utf-8")
         manifest = judged.model_copy(update={"files": {**draft.files, card.name: digest(card)}})
         write_manifest(scratch, manifest)
     return manifest
+
+
+def _judged_randomised(model: keras.Model, labels: _Labels, options: ExportOptions) -> Verdict | None:
+    """The verdict on the model with random weights, of which nothing else is kept; None where its own hide nothing.
+
+    Raises:
+        CheckFailed: if it fails: then the export is wrong, though the model's own weights may not show it.
+    """
+    from pipeline.bundle import ONNX_FILE, TRUTH, write_manifest
+    from pipeline.truth.freeze import SEED
+    from pipeline.truth.randomised import constant_weights, randomised
+    from pipeline.verify.verdict import verify_directory
+
+    judged = tuple(each for each in options.formats if each != "keras")
+    if not judged or not constant_weights(model):
+        return None
+    plain = dataclasses.replace(options, formats=judged)
+    with tempfile.TemporaryDirectory(prefix="shared-layers-randomised-") as folder, randomised(model, SEED):
+        draft = _draft(model, Path(folder), labels, None, plain)
+        (Path(folder) / TRUTH).unlink()
+        write_manifest(Path(folder), draft)
+        verdict = verify_directory(Path(folder))
+        if not verdict.passed:
+            verdict = _searched(verdict, model, Path(folder) / ONNX_FILE, Path(folder))
+            kept = _kept(labels.name, verdict, Path(folder), is_kept=False)
+            raise CheckFailed(
+                f"{labels.name} is not published: with random weights in place of its own, of which some hide losses: "
+                f"{_first_failure(verdict)}; {kept}"
+            )
+    return verdict.model_copy(update={"subject": f"random weights, seed {SEED}"})
 
 
 def _draft(model: keras.Model, scratch: Path, labels: _Labels, task: Task | None, options: ExportOptions) -> Manifest:

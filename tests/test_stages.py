@@ -200,3 +200,35 @@ def test_a_model_without_a_graph_is_exported_from_its_signature(tmp_path) -> Non
     bundle = pipeline.export_bundle(Own(), tmp_path / "own", options=options)
     assert [spec.name for spec in (*bundle.inputs, *bundle.outputs)] == ["left", "right", "own"]
     assert [entry.call_sites for entry in bundle.manifest.weight_map] == [("own",), ("own",)]
+
+
+def test_what_zeros_would_hide_is_seen_before_publishing(tmp_path, monkeypatch) -> None:
+    """A fresh layer's bias is lost: the answers are right, and the model is refused; sound, it is published."""
+    monkeypatch.chdir(tmp_path)
+    x = keras.Input((4,), name="x")
+    shared = layers.Dense(4, name="shared")
+    model = keras.Model(x, shared(shared(x)))
+    kept = pipeline.export_bundle(model, tmp_path / "kept", options=ONNX_ONLY).manifest.randomised
+    assert kept is not None
+    assert kept.passed
+
+    from pipeline.export import artifacts
+
+    write = artifacts.write_artifacts
+
+    def without_bias(model, signature, feed, options, folder):
+        written = write(model, signature, feed, options, folder)
+        proto = onnx.load(folder / "model.onnx")
+        for tensor in proto.graph.initializer:
+            if tensor.name == "shared/bias":
+                tensor.CopyFrom(numpy_helper.from_array(np.zeros(4, np.float32), tensor.name))
+        onnx.save(proto, folder / "model.onnx")
+        return written
+
+    monkeypatch.setattr(artifacts, "write_artifacts", without_bias)
+    with pytest.raises(CheckFailed, match=r"random weights.*first differs at shared/call_1.*failures/") as refused:
+        pipeline.export_bundle(model, tmp_path / "lost", options=ONNX_ONLY)
+    assert "\n" not in str(refused.value)
+    assert not (tmp_path / "lost").exists()
+    (left,) = (tmp_path / "failures").iterdir()
+    assert {"inputs.npz", "onnx.npz", "verdict.txt", "bundle"} <= {path.name for path in left.iterdir()}

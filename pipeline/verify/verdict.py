@@ -121,11 +121,17 @@ def _check_artifacts(manifest: Manifest) -> Check:
 def _check_manifest(manifest: Manifest) -> tuple[Check, ...]:
     """What the manifest says about itself: `load_bundle` goes by its signature, the halves by the frozen one."""
     is_frozen = manifest.signature == manifest.truth.signature
+    random = manifest.randomised
     return (
         _check_artifacts(manifest),
         _check_parameters(manifest),
         Check(name="the manifest's signature is the frozen one", passed=is_frozen),
+        *([] if random is None else [Check(name=_RANDOMISED, passed=random.passed, detail=random.subject)]),
     )
+
+
+# Said only where the model's own weights would hide losses.
+_RANDOMISED = "it was judged with random weights before"
 
 
 def _check_parameters(manifest: Manifest) -> Check:
