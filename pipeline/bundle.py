@@ -208,7 +208,7 @@ def _case_arrays(arrays: Mapping[str, np.ndarray], case: Case, truth: Truth) -> 
             return _drawn_again(case, truth)
         return {s.name: _member(arrays, f"{case.key}/in/{s.name}", s, case) for s in signature.inputs}
 
-    has_float64 = truth.no_float64 is None
+    has_float64 = truth.no_float64 is None and not case.is_reported
     return CaseArrays(
         case=case,
         inputs=inputs_of(case),

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from pipeline.errors import BadInput
-from pipeline.records import InputSpec, Signature
+from pipeline.records import REPORTED_KINDS, InputSpec, Signature
 
 # Raised whenever the same seed would give other values, because frozen cases may be kept as a seed alone.
 GENERATOR_VERSION = 2
@@ -48,6 +48,11 @@ def kinds(signature: Signature) -> tuple[str, ...]:
     return tuple(found)
 
 
+def reported_kinds(signature: Signature) -> tuple[str, ...]:
+    """The kinds of cases that fit a signature and are reported, not judged."""
+    return REPORTED_KINDS if any(_is_float(spec) for spec in signature.inputs) else ()
+
+
 def generate(signature: Signature, batch: int, seed: int, kind: str = RANDOM) -> dict[str, np.ndarray]:
     """One case: an array for every input, in input order; the same for the same signature, batch, seed and kind.
 
@@ -56,6 +61,8 @@ def generate(signature: Signature, batch: int, seed: int, kind: str = RANDOM) ->
     at least one valid step, and its valid ids are never 0. A kind other than `random` changes that:
 
     - `scaled S`, `zeros`, `one hot`: floats times S, all 0, or 0 but for a 1 in each row of the last axis;
+    - `not a number`, `infinite`: about one float in eight is NaN, or infinite with its own sign;
+    - `denormal`: floats times 16 of the smallest numbers that their dtype has;
     - `smallest ids`, `largest ids`: every id (or other integer) the same, of those that are valid;
     - `padded left`, `padded between`, `not padded`, `rows of padding`: where the padding of masked inputs lies; in the
       last every other row has no valid step at all;
@@ -67,7 +74,7 @@ def generate(signature: Signature, batch: int, seed: int, kind: str = RANDOM) ->
     """
     if batch < 1:
         raise BadInput(f"a case of batch {batch} was asked for: the smallest batch is 1")
-    if kind not in (RANDOM, *_FLOAT_KINDS, *_ID_KINDS, *_PADDINGS, *_LENGTHS):
+    if kind not in (RANDOM, *_FLOAT_KINDS, *REPORTED_KINDS, *_ID_KINDS, *_PADDINGS, *_LENGTHS):
         raise BadInput(f"no cases of kind {kind!r} are drawn: they come from another version, freeze the truth again")
     rng = np.random.default_rng((seed, batch))
     sizes = _axis_sizes(signature, batch, rng)
@@ -99,7 +106,7 @@ def _axis_sizes(signature: Signature, batch: int, rng: np.random.Generator) -> d
 def _draw(spec: InputSpec, sizes: dict[str, int], rng: np.random.Generator, kind: str) -> np.ndarray:
     shape = tuple(sizes[axis] if isinstance(axis, str) else axis for axis in spec.shape)
     values = _values(spec, shape, rng)
-    if _is_float(spec) and kind in _FLOAT_KINDS:
+    if _is_float(spec) and kind in (*_FLOAT_KINDS, *REPORTED_KINDS):
         values = _of_float_kind(values, kind, rng)
     elif kind in _ID_KINDS and not _is_float(spec) and spec.dtype != "bool":
         bound = _largest_id(spec) if kind == "largest ids" else min(1, _largest_id(spec)) if spec.is_masked else 0
@@ -123,6 +130,11 @@ def _of_float_kind(values: np.ndarray, kind: str, rng: np.random.Generator) -> n
         # No further than the dtype goes: what overflows before the model sees it says nothing of the model.
         scale = min(_SCALES[kind], float(np.finfo(values.dtype).max) / 16)
         return np.asarray(values * np.asarray(scale, values.dtype), values.dtype)
+    if kind == "denormal":
+        return np.asarray(values * (16 * np.finfo(values.dtype).smallest_subnormal), values.dtype)
+    if kind in REPORTED_KINDS:
+        odd = np.full_like(values, np.nan) if kind == "not a number" else np.copysign(np.inf, values)
+        return np.where(rng.integers(0, 8, values.shape) == 0, odd, values).astype(values.dtype)
     zeros = np.zeros_like(values)
     if kind == "one hot" and values.ndim and values.shape[-1]:
         hot = rng.integers(0, values.shape[-1], values.shape[:-1])

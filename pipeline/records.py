@@ -193,6 +193,10 @@ class TrainingRecord(Record):
 # --- truth --------------------------------------------------------------------------------------------------------
 
 
+# Kinds of cases that are reported and not judged: Keras differs from itself there, compiled and not.
+REPORTED_KINDS = ("not a number", "infinite", "denormal")
+
+
 class Case(Record):
     """One frozen input. In samples.npz: `<key>/in/<input>`, `<key>/f32/<output>` and `<key>/f64/<output>`.
 
@@ -210,6 +214,11 @@ class Case(Record):
     inputs_of: str | None = None
     weight: str | None = None
     weight_seed: int = 0
+
+    @property
+    def is_reported(self) -> bool:
+        """Whether answers to it are reported and not judged; it has no float64 answers then."""
+        return self.kind in REPORTED_KINDS
 
 
 class Budget(Record):

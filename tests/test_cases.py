@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from pipeline.cases import generate, kinds, sha256_of
+from pipeline.cases import generate, kinds, reported_kinds, sha256_of
 from pipeline.errors import BadInput
 from pipeline.records import InputSpec, Signature
 
@@ -187,3 +187,14 @@ def test_a_digest_sees_names_dtypes_shapes_elements_and_order():
     ]
     assert len({sha256_of(feed) for feed in feeds}) == len(feeds)
     assert sha256_of(feeds[0]) == sha256_of({"a": one_.copy(), "b": two.copy()})
+
+
+def test_numbers_that_are_reported_and_not_judged():
+    """NaN and infinities here and there, or nothing but denormal numbers; only where there are floats."""
+    assert reported_kinds(signature(FLOATS)) == ("not a number", "infinite", "denormal")
+    assert reported_kinds(signature(IDS)) == ()
+    assert 0 < np.isnan(of_kind("not a number", FLOATS)).mean() < 0.3
+    infinite = of_kind("infinite", FLOATS)
+    assert {float("inf"), float("-inf")} < set(infinite.flat)
+    denormal = np.abs(of_kind("denormal", FLOATS))
+    assert 0 < denormal.max() < np.finfo(np.float32).tiny

@@ -33,6 +33,7 @@ PERTURBED = "perturbed"  # the kind of a case that was answered with one weight 
 
 BATCHES = (1, 3, 17, 64, 257)
 KIND_BATCH = 17  # of the cases of one kind
+REPORTED_BATCH = 3  # of those that are reported and not judged
 SEED = 20250130
 SAMPLES_MAX_BYTES = 16 * 2**20
 # Inputs of a case beyond which a larger batch is not tried: Keras holds many times as much while it answers.
@@ -70,13 +71,14 @@ def freeze(model: keras.Model, folder: Path, real: Arrays | None = None, seed: i
             kept.append(Answered(stored, float32, float64, noisy))
     weights = named_weights(flatten_labelled(model), read(model))
     kept += _perturbed(weights, answer, reference, archive, _smallest_random(answered))
+    kept += _reported(signature, answer, archive, seed)
     samples = folder / "samples.npz"
     with refusing_unwritable(folder):
         np.savez_compressed(samples, **archive.arrays)  # type: ignore[arg-type]
     truth = Truth(
         signature=signature,
         cases=tuple(each.case for each in kept),
-        budgets=budgets(model, signature, kept),
+        budgets=budgets(model, signature, (each for each in kept if not each.case.is_reported)),
         weights={weight.name: weight_values.digest_of(np.asarray(weight.variable)) for weight in weights},
         generator=cases.GENERATOR_VERSION,
         no_float64=no_float64,
@@ -120,6 +122,19 @@ def _perturbed(
                 variable.assign(value)
         if archive.add_answers(answered):
             yield answered
+
+
+def _reported(signature: Signature, answer: Answer, archive: _Archive, seed: int) -> Iterator[Answered]:
+    """Keras' float32 answers to what is reported and not judged, where it gives any."""
+    for kind in cases.reported_kinds(signature):
+        case, feed = _drawn(signature, kind, static_batch(signature) or REPORTED_BATCH, seed)
+        try:
+            float32 = answer(feed)
+        except Exception:  # noqa: BLE001 - the model's own code may refuse such numbers, in any way it likes
+            continue
+        stored = archive.add(case, feed, float32, None)
+        if stored is not None:
+            yield Answered(stored, float32, None)
 
 
 @dataclass

@@ -16,8 +16,8 @@ Perturbing = Callable[[CaseArrays], Run]
 
 
 def plain(cases: tuple[CaseArrays, ...]) -> tuple[CaseArrays, ...]:
-    """The cases that the artifact answers as it is."""
-    return tuple(case for case in cases if case.case.weight is None)
+    """The cases that are judged, and that the artifact answers as it is."""
+    return tuple(case for case in cases if case.case.weight is None and not case.case.is_reported)
 
 
 def check_behaviour(artifact: str, truth: Truth, cases: tuple[CaseArrays, ...], perturbing: Perturbing) -> Check:

@@ -28,7 +28,7 @@ from pipeline.verify.behaviour import check_behaviour, plain
 from pipeline.verify.child import announce, answer
 from pipeline.verify.overridable_weights import OverridableWeights
 from pipeline.verify.own_values import check_own_values
-from pipeline.verify.parity import ArtifactRefused, Judgement, Run, check_truth, judge
+from pipeline.verify.parity import ArtifactRefused, Judgement, Run, check_truth, judge, report
 
 ARTIFACT = "onnx"
 
@@ -52,7 +52,12 @@ def verify(model: Path, truth_folder: Path) -> Verdict:
     weight_map, sharing_checks = _check_sharing(proto, model, truth_folder)
     judgement = _against_truth(_File(model, proto, weight_map), truth_folder)
     checks += sharing_checks
-    return Verdict(subject=str(model), checks=(*checks, *judgement.checks), parity=judgement.figures)
+    return Verdict(
+        subject=str(model),
+        checks=(*checks, *judgement.checks),
+        parity=judgement.figures,
+        not_judged=judgement.reported,
+    )
 
 
 # --- the file -----------------------------------------------------------------------------------------------------
@@ -158,7 +163,8 @@ def _against_truth(file: _File, truth_folder: Path) -> Judgement:
     outputs = _check_specs("outputs", session.get_outputs(), truth.signature.outputs)
     judgement = judge(ARTIFACT, truth, plain(cases), partial(_run, session))
     behaviour = _check_behaviour(file, truth, cases)
-    return Judgement((*asked, loaded, inputs, outputs, *judgement.checks, *behaviour), judgement.figures)
+    reported = report(ARTIFACT, truth, cases, partial(_run, session))
+    return Judgement((*asked, loaded, inputs, outputs, *judgement.checks, *behaviour), judgement.figures, reported)
 
 
 def _check_behaviour(file: _File, truth: Truth, cases: tuple[CaseArrays, ...]) -> tuple[Check, ...]:

@@ -15,6 +15,7 @@ from pipeline.records import Budget, Check, ErrorFigures, ParityFigure, TensorSp
 from pipeline.verify.error_figures import error_figures
 
 _FAULTS_SHOWN = 3
+_REPORTED_RELATIVE = 1e-3  # a difference that a report is worth
 
 Run = Callable[[Mapping[str, np.ndarray]], Mapping[str, np.ndarray]]
 
@@ -25,10 +26,11 @@ class ArtifactRefused(Exception):
 
 @dataclass(frozen=True)
 class Judgement:
-    """What all cases say about one artifact."""
+    """What all cases say about one artifact; `reported` is what was seen and not judged."""
 
     checks: tuple[Check, ...]
     figures: tuple[ParityFigure, ...]
+    reported: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -69,11 +71,12 @@ class OutputError:
 
 def check_truth(truth: Truth, cases: tuple[CaseArrays, ...]) -> Check:
     """Whether the frozen truth says anything at all, and budgets follow from it: nothing may pass unasked."""
-    batches = sorted({case.case.batch for case in cases})
+    judged = [case for case in cases if not case.case.is_reported]
+    batches = sorted({case.case.batch for case in judged})
     reference = "float32" if truth.no_float64 else "float64"
-    detail = f"{len(cases)} cases, batches {', '.join(map(str, batches))}, {reference} reference"
+    detail = f"{len(judged)} cases, batches {', '.join(map(str, batches))}, {reference} reference"
     faults = [] if truth.signature.outputs else ["it holds no output"]
-    faults += [] if cases or faults else ["it holds no case"]
+    faults += [] if judged or faults else ["it holds no case"]
     faults += [
         f"the budget of {budget.output!r} in cases of kind {budget.kind!r} does not follow from the answers"
         for budget in truth.budgets
@@ -122,6 +125,30 @@ def judge(artifact: str, truth: Truth, cases: tuple[CaseArrays, ...], run: Run) 
     runs = Check(name=name, passed=bool(cases) and not refusals, detail=_listed(refusals), case=refused)
     outputs = tuple(_check_output(artifact, spec.name, errors) for spec in truth.signature.outputs)
     return Judgement((runs, *outputs), _figures(artifact, truth, errors))
+
+
+def report(artifact: str, truth: Truth, cases: tuple[CaseArrays, ...], run: Run) -> tuple[str, ...]:
+    """What the artifact answers to NaN, infinities and denormal numbers, beside Keras: told, and not judged."""
+    told = []
+    for case in (case for case in cases if case.case.is_reported):
+        try:
+            answers = run(check_feed(truth.signature.inputs, case.inputs))
+        except (BadInput, ArtifactRefused) as error:
+            told.append(f"{artifact}, inputs {case.case.kind}: refused: {error}")
+            continue
+        unlike = [found for spec in truth.signature.outputs if (found := _unlike(spec, case, answers))]
+        told.append(f"{artifact}, inputs {case.case.kind}: {'; '.join(unlike) or 'answers as Keras does'}")
+    return tuple(told)
+
+
+def _unlike(spec: TensorSpec, case: CaseArrays, answers: Mapping[str, np.ndarray]) -> str:
+    keras, answer = case.float32[spec.name], answers.get(spec.name)
+    fault = _misfit(spec, keras, answer)
+    if answer is None or fault:
+        return f"output {spec.name!r}: {fault}"
+    agree = np.isclose(answer.astype(np.float64), keras.astype(np.float64), _REPORTED_RELATIVE, 0.0, equal_nan=True)
+    unlike = int(np.sum(~agree))
+    return f"output {spec.name!r} is unlike Keras' at {unlike} of {agree.size} places" if unlike else ""
 
 
 def judge_output(

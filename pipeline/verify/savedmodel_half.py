@@ -25,7 +25,7 @@ from pipeline.errors import BadInput, one_line
 from pipeline.records import Check, Signature, TensorSpec, Truth, Verdict
 from pipeline.verify.behaviour import check_behaviour, plain
 from pipeline.verify.child import announce, answer
-from pipeline.verify.parity import ArtifactRefused, Judgement, Run, check_truth, judge
+from pipeline.verify.parity import ArtifactRefused, Judgement, Run, check_truth, judge, report
 
 ARTIFACT = "saved_model"
 SESSION_ARTIFACT = "saved_model (session)"
@@ -51,6 +51,7 @@ def verify(model: Path, truth_folder: Path) -> Verdict:
         subject=str(model),
         checks=(check_truth(truth, cases), *stored, *(check for judgement in judgements for check in judgement.checks)),
         parity=tuple(figure for judgement in judgements for figure in judgement.figures),
+        not_judged=tuple(told for judgement in judgements for told in judgement.reported),
     )
 
 
@@ -92,7 +93,8 @@ def _judge_loaded(model: Path, truth: Truth, cases: tuple[CaseArrays, ...]) -> J
     run = _translated(names, partial(_call, function))
     judgement = judge(ARTIFACT, truth, plain(cases), run)
     behaviour = _check_behaviour(_variables(function), truth, cases, run)
-    return Judgement((*checks, *judgement.checks, *behaviour), judgement.figures)
+    reported = report(ARTIFACT, truth, cases, run)
+    return Judgement((*checks, *judgement.checks, *behaviour), judgement.figures, reported)
 
 
 def _variables(function: Any) -> dict[str, Any]:

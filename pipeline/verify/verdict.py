@@ -57,6 +57,7 @@ def verify_files(directory: Path, manifest: Manifest, *, limit_s: float = LIMIT_
         verdict = ask(half, directory / artifact, directory, limit_s)
         checks += verdict.checks
         parity += verdict.parity
+        not_judged += verdict.not_judged
     return Verdict(subject=str(directory), checks=tuple(checks), parity=tuple(parity), not_judged=tuple(not_judged))
 
 

@@ -21,7 +21,7 @@ def test_every_batch_is_frozen_with_both_answers(tmp_path) -> None:
     truth = freeze(ZOO["sequential_triplet"](), tmp_path)
     assert tuple(case.batch for case in truth.cases if case.kind == RANDOM) == BATCHES
     cases = bundle.read_cases(tmp_path / "samples.npz", truth)
-    for case in cases:
+    for case in (case for case in cases if not case.case.is_reported):
         assert case.float64 is not None
         for name, answer in case.float32.items():
             assert case.float64[name].dtype == np.float64
@@ -117,3 +117,12 @@ def test_a_model_without_a_graph_is_refused(tmp_path) -> None:
 
     with pytest.raises(BadInput, match="no graph to read: build it with the functional API"):
         freeze(Own(), tmp_path)
+
+
+def test_what_keras_says_to_nan_is_frozen_and_has_no_budget(tmp_path) -> None:
+    """It is reported, and decides nothing; it has no answers in float64."""
+    truth = freeze(ZOO["dense_on_two_views"](), tmp_path)
+    cases = {case.case.kind: case for case in bundle.read_cases(tmp_path / "samples.npz", truth)}
+    assert np.isnan(next(iter(cases["not a number"].inputs.values()))).any()
+    assert cases["not a number"].float64 is None
+    assert not {budget.kind for budget in truth.budgets} & {"not a number", "infinite", "denormal"}

@@ -5,7 +5,7 @@ import pytest
 
 from pipeline.bundle import CaseArrays
 from pipeline.records import Budget, Case, InputSpec, Signature, TensorSpec, Truth
-from pipeline.verify.parity import ArtifactRefused, check_truth, judge, judge_output
+from pipeline.verify.parity import ArtifactRefused, check_truth, judge, judge_output, report
 
 BUDGET = Budget(output="y", kind="random", rule="stated", absolute=1e-3, relative=1e-2)
 NAN, INF = math.nan, math.inf
@@ -161,3 +161,26 @@ def test_where_keras_alone_is_not_finite_both_answers_hold() -> None:
     assert error(frozen, [5.0, 1.0]).holds
     assert not error(frozen, [6.0, 1.0]).holds
     assert not error(frozen, [NAN, 1.0]).holds
+
+
+def odd(float32):
+    """A case whose answers are reported."""
+    found = case(float32, key="odd")
+    return CaseArrays(Case(key="odd", kind="not a number", batch=1), found.inputs, found.float32, None)
+
+
+def test_answers_to_nan_are_told_and_not_judged():
+    """Where they are Keras', where they are not, and where the runtime refuses."""
+    frozen = odd([NAN, 1.0])
+    said = {
+        "same": report("onnx", truth(frozen), (frozen,), lambda feed: {"y": np.array([[NAN, 1.0]], np.float32)}),
+        "other": report("onnx", truth(frozen), (frozen,), lambda feed: {"y": np.array([[0.0, 1.0]], np.float32)}),
+    }
+    assert said["same"] == ("onnx, inputs not a number: answers as Keras does",)
+    assert said["other"] == ("onnx, inputs not a number: output 'y' is unlike Keras' at 1 of 2 places",)
+
+    def refusing(feed):
+        raise ArtifactRefused("no")
+
+    assert report("onnx", truth(frozen), (frozen,), refusing) == ("onnx, inputs not a number: refused: no",)
+    assert not check_truth(truth(frozen), (frozen,)).passed, "it is no case that anything was asked in"
