@@ -244,7 +244,7 @@ class Truth(Record):
 
     The reference is the float64 answer where a float64 clone could be made, else float32 (`no_float64` says why).
     `generator` is the version of what drew the cases. `weights` has the digest of each weight that the model had then
-    (`weight_values.digest_of`), by its name in the weight map.
+    (`weight_values.digest_of`), by its name in the weight map. `notes` tells where Keras differs from itself.
     """
 
     format: Literal[1] = 1
@@ -254,6 +254,7 @@ class Truth(Record):
     weights: dict[str, str] = {}
     generator: int = 0
     no_float64: str | None = None
+    notes: tuple[str, ...] = ()
     samples: FileDigest
 
     def budget(self, output: str, kind: str) -> Budget | None:
@@ -431,11 +432,15 @@ class AuditReport(Record):
 
 
 class TaskMetric(Record):
-    """A task's held-out figure for the exported model, and the bar it had to reach."""
+    """A task's held-out figure for the exported model, and the bar it had to reach.
+
+    `onnx` is the same figure as `model.onnx` answers; None without data or that file.
+    """
 
     name: str
     value: float
     threshold: float | None
+    onnx: float | None = None
 
 
 class Manifest(Record):

@@ -267,7 +267,8 @@ def _publish(model: keras.Model, folder: Path, labels: _Labels, task: Task | Non
             verdict = _searched(verdict, model, scratch / ONNX_FILE, scratch)
             kept = _kept(labels.name, verdict, scratch, is_kept=False)
             raise CheckFailed(f"{labels.name} is not published: {_first_failure(verdict)}; {kept}")
-        judged = draft.model_copy(update={"parity": verdict.parity, "randomised": randomised})
+        metric = _metric_of_onnx(scratch, draft, task)
+        judged = draft.model_copy(update={"parity": verdict.parity, "randomised": randomised, "metric": metric})
         card = scratch / CARD
         card.write_text(model_card(judged), encoding="utf-8")
         manifest = judged.model_copy(update={"files": {**draft.files, card.name: digest(card)}})
@@ -330,6 +331,31 @@ def _draft(model: keras.Model, scratch: Path, labels: _Labels, task: Task | None
         left_out=artifacts.left_out,
         loops=artifacts.loops,
     )
+
+
+def _metric_of_onnx(scratch: Path, draft: Manifest, task: Task | None) -> TaskMetric | None:
+    """The task's figure with what `model.onnx` answers beside it.
+
+    Two samples, or a thousandth of the figure, may fall on the other side of a decision that rounding tips. An artifact
+    in half precision or in integers is judged by this: no budget is widened for it.
+
+    Raises:
+        CheckFailed: if the figures differ by more.
+    """
+    metric = draft.metric
+    if metric is None or task is None or task.metric is None or task.data is None or "model.onnx" not in draft.files:
+        return metric
+    from pipeline.deploy.runtime import Bundle
+
+    held_out = task.data()[1]
+    found = float(task.metric(Bundle(scratch, draft).run, held_out))
+    allowed = max(2 / len(held_out), 1e-3 * abs(metric.value))
+    if not abs(found - metric.value) <= allowed:
+        raise CheckFailed(
+            f"{draft.model} is not published: its held-out {metric.name} is {metric.value:.4f}, that of model.onnx "
+            f"{found:.4f}: more than {allowed:.2g} apart"
+        )
+    return metric.model_copy(update={"onnx": found})
 
 
 def _real_samples(task: Task | None) -> dict[str, np.ndarray] | None:

@@ -232,3 +232,25 @@ def test_what_zeros_would_hide_is_seen_before_publishing(tmp_path, monkeypatch) 
     assert not (tmp_path / "lost").exists()
     (left,) = (tmp_path / "failures").iterdir()
     assert {"inputs.npz", "onnx.npz", "verdict.txt", "bundle"} <= {path.name for path in left.iterdir()}
+
+
+def test_the_tasks_metric_of_the_onnx_file_is_held_against_keras_own(tmp_path) -> None:
+    """Kept beside it; more than two samples apart, the model is refused."""
+    model = ZOO["dense_on_two_views"]()
+    rng = np.random.default_rng(0)
+    held_out = Arrays({name: rng.normal(size=(50, size)).astype("float32") for name, size in (("a", 4), ("b", 7))})
+    askers = []
+
+    def share_above(predict, arrays) -> float:
+        askers.append(predict)
+        (answers,) = predict(arrays.inputs).values()
+        lowered = 0.1 if len(askers) % 2 == 0 and drifts else 0.0
+        return float((answers > np.median(answers)).mean()) - lowered
+
+    task = pipeline.Task(build=lambda: model, data=lambda: (held_out, held_out), metric=share_above)
+    drifts = False
+    kept = pipeline.export_bundle(model, tmp_path / "kept", task=task, options=ONNX_ONLY).manifest.metric
+    assert kept.onnx == kept.value == 0.5
+    drifts = True
+    with pytest.raises(CheckFailed, match=r"of model\.onnx 0\.4000: more than 0\.04 apart"):
+        pipeline.export_bundle(model, tmp_path / "lost", task=task, options=ONNX_ONLY)

@@ -67,7 +67,8 @@ def _metric(manifest: Manifest) -> str:
     if manifest.metric is None:
         return "The model came without data: nothing but its agreement with Keras is judged."
     bar = f" (the bar is {manifest.metric.threshold:g})" if manifest.metric.threshold is not None else ""
-    return f"Held-out {manifest.metric.name}: {manifest.metric.value:.4f}{bar}."
+    onnx = f", of `model.onnx` {manifest.metric.onnx:.4f}" if manifest.metric.onnx is not None else ""
+    return f"Held-out {manifest.metric.name}: {manifest.metric.value:.4f}{bar}{onnx}."
 
 
 def _parity(manifest: Manifest) -> str:

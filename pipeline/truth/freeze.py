@@ -21,6 +21,7 @@ from pipeline.graph.weights import Weight, named_weights
 from pipeline.records import Case, InputSpec, Signature, TensorSpec, Truth
 from pipeline.store import digest, refusing_unwritable, write_record
 from pipeline.truth.budgets import Answered, budgets
+from pipeline.truth.eager import eager_differences
 from pipeline.truth.float64 import float64_pair
 from pipeline.truth.noise import Noise
 from pipeline.truth.refusals import refuse_unexportable
@@ -75,13 +76,15 @@ def freeze(model: keras.Model, folder: Path, real: Arrays | None = None, seed: i
     samples = folder / "samples.npz"
     with refusing_unwritable(folder):
         np.savez_compressed(samples, **archive.arrays)  # type: ignore[arg-type]
+    found = budgets(model, signature, (each for each in kept if not each.case.is_reported))
     truth = Truth(
         signature=signature,
         cases=tuple(each.case for each in kept),
-        budgets=budgets(model, signature, (each for each in kept if not each.case.is_reported)),
+        budgets=found,
         weights={weight.name: weight_values.digest_of(np.asarray(weight.variable)) for weight in weights},
         generator=cases.GENERATOR_VERSION,
         no_float64=no_float64,
+        notes=eager_differences(model, signature, answered[0][1:], found),
         samples=digest(samples),
     )
     write_record(folder / "truth.json", truth)

@@ -163,7 +163,7 @@ def _against_truth(file: _File, truth_folder: Path) -> Judgement:
     outputs = _check_specs("outputs", session.get_outputs(), truth.signature.outputs)
     judgement = judge(ARTIFACT, truth, plain(cases), partial(_run, session))
     behaviour = _check_behaviour(file, truth, cases)
-    reported = report(ARTIFACT, truth, cases, partial(_run, session))
+    reported = (*truth.notes, *report(ARTIFACT, truth, cases, partial(_run, session)))
     return Judgement((*asked, loaded, inputs, outputs, *judgement.checks, *behaviour), judgement.figures, reported)
 
 
