@@ -5,7 +5,6 @@ Rooms are imported inside the functions, here and nowhere else: the command line
 
 from __future__ import annotations
 
-import dataclasses
 import os
 import tempfile
 import warnings
@@ -13,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from pipeline.errors import BadInput, CheckFailed
+from pipeline.errors import BadInput
 from pipeline.quiet import load_tensorflow
 from pipeline.records import (
     AuditReport,
@@ -24,14 +23,12 @@ from pipeline.records import (
     TrainingRecord,
     Variant,
     Verdict,
-    versions,
 )
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     import keras
-    import numpy as np
 
     from pipeline.bench.run import Bench
     from pipeline.deploy.runtime import Bundle
@@ -40,13 +37,9 @@ if TYPE_CHECKING:
     from pipeline.models.reference import Resolved
     from pipeline.models.task import Task
 
-# The distributions whose versions a manifest records.
-_VERSIONS_OF = ("shared-layers", "keras", "tensorflow", "tf2onnx", "onnx", "onnxruntime", "numpy")
-
 BUILD = Path("build")
 EXPORTED = Path("exported")
 RESULTS = Path("benchmarks/results")
-FAILURES = Path("failures")
 
 
 @dataclass(frozen=True)
@@ -153,6 +146,7 @@ def export(
     """
     subject = resolve(reference)
     from pipeline.graph.functional import as_functional
+    from pipeline.publish import Labels, publish
 
     model = _variant_of(as_functional(_build(subject, "shared"), options.input_signature), variant)
     trained = _fill_trained(subject, model, variant)
@@ -160,7 +154,7 @@ def export(
     if trained is not None and trained.metric is not None and trained.value is not None:
         metric = TaskMetric(name=trained.metric, value=trained.value, threshold=trained.threshold)
     folder = output / subject.name if output is not None else bundle_folder(subject.name, variant)
-    return _publish(model, folder, _Labels(subject.name, variant, metric), subject.task, options), folder
+    return publish(model, folder, Labels(subject.name, variant, metric), subject.task, options), folder
 
 
 def export_options(opset: int, formats: Sequence[str], inputs: Sequence[str] = ()) -> ExportOptions:
@@ -219,24 +213,16 @@ def export_bundle(
     from pipeline.deploy.runtime import Bundle
     from pipeline.export.options import ExportOptions
     from pipeline.graph.functional import as_functional
+    from pipeline.publish import Labels, publish
 
     chosen = options or ExportOptions()
     functional = as_functional(model, chosen.input_signature)
     folder = Path(directory)
-    labels = _Labels(name or model.name, "shared", _metric(functional, task))
-    manifest = _publish(functional, folder, labels, task, chosen)
+    labels = Labels(name or model.name, "shared", _metric(functional, task))
+    manifest = publish(functional, folder, labels, task, chosen)
     for layer, reason in manifest.loops.items():
         warnings.warn(f"{layer} stays a loop in model.onnx, exact and slow: {reason}", stacklevel=2)
     return Bundle(folder, manifest)
-
-
-@dataclass(frozen=True)
-class _Labels:
-    """What a manifest says of a model besides what can be read off it."""
-
-    name: str
-    variant: Variant
-    metric: TaskMetric | None
 
 
 def _metric(model: keras.Model, task: Task | None) -> TaskMetric | None:
@@ -247,158 +233,6 @@ def _metric(model: keras.Model, task: Task | None) -> TaskMetric | None:
 
     value = float(task.metric(predictor(model), task.data()[1]))
     return TaskMetric(name=task.metric_name or "metric", value=value, threshold=task.threshold)
-
-
-def _publish(model: keras.Model, folder: Path, labels: _Labels, task: Task | None, options: ExportOptions) -> Manifest:
-    """Freeze truth, convert, verify in fresh processes, and only then publish."""
-    from pipeline.bundle import CARD, ONNX_FILE, TRUTH, why_no_bundle, write_manifest
-    from pipeline.export.card import model_card
-    from pipeline.store import digest, publishing
-    from pipeline.verify.verdict import verify_directory
-
-    _require_threshold(labels)
-    randomised = _judged_randomised(model, labels, options)
-    with publishing(folder, why_no_bundle) as scratch:
-        draft = _draft(model, scratch, labels, task, options)
-        (scratch / TRUTH).unlink()  # the manifest holds it from here on
-        write_manifest(scratch, draft)
-        verdict = verify_directory(scratch)
-        if not verdict.passed:
-            verdict = _searched(verdict, model, scratch / ONNX_FILE, scratch)
-            kept = _kept(labels.name, verdict, scratch, is_kept=False)
-            raise CheckFailed(f"{labels.name} is not published: {_first_failure(verdict)}; {kept}")
-        metric = _metric_of_onnx(scratch, draft, task)
-        judged = draft.model_copy(update={"parity": verdict.parity, "randomised": randomised, "metric": metric})
-        card = scratch / CARD
-        card.write_text(model_card(judged), encoding="utf-8")
-        manifest = judged.model_copy(update={"files": {**draft.files, card.name: digest(card)}})
-        write_manifest(scratch, manifest)
-    return manifest
-
-
-def _judged_randomised(model: keras.Model, labels: _Labels, options: ExportOptions) -> Verdict | None:
-    """The verdict on the model with random weights, of which nothing else is kept; None where its own hide nothing.
-
-    Raises:
-        CheckFailed: if it fails: then the export is wrong, though the model's own weights may not show it.
-    """
-    from pipeline.bundle import ONNX_FILE, TRUTH, write_manifest
-    from pipeline.truth.freeze import SEED
-    from pipeline.truth.randomised import constant_weights, randomised
-    from pipeline.verify.verdict import verify_directory
-
-    judged = tuple(each for each in options.formats if each != "keras")
-    if not judged or not constant_weights(model):
-        return None
-    plain = dataclasses.replace(options, formats=judged)
-    with tempfile.TemporaryDirectory(prefix="shared-layers-randomised-") as folder, randomised(model, SEED):
-        draft = _draft(model, Path(folder), labels, None, plain)
-        (Path(folder) / TRUTH).unlink()
-        write_manifest(Path(folder), draft)
-        verdict = verify_directory(Path(folder))
-        if not verdict.passed:
-            verdict = _searched(verdict, model, Path(folder) / ONNX_FILE, Path(folder))
-            kept = _kept(labels.name, verdict, Path(folder), is_kept=False)
-            raise CheckFailed(
-                f"{labels.name} is not published: with random weights in place of its own, of which some hide losses: "
-                f"{_first_failure(verdict)}; {kept}"
-            )
-    return verdict.model_copy(update={"subject": f"random weights, seed {SEED}"})
-
-
-def _draft(model: keras.Model, scratch: Path, labels: _Labels, task: Task | None, options: ExportOptions) -> Manifest:
-    """Truth and artifacts in `scratch`, and the manifest that says so."""
-    from pipeline.bundle import SAMPLES, TRUTH, read_cases
-    from pipeline.export.artifacts import write_artifacts
-    from pipeline.store import digests
-    from pipeline.truth.freeze import freeze
-
-    truth = freeze(model, scratch, _real_samples(task))
-    feed = dict(read_cases(scratch / SAMPLES, truth)[0].inputs)
-    artifacts = write_artifacts(model, truth.signature, feed, options, scratch)
-    return Manifest(
-        model=labels.name,
-        variant=labels.variant,
-        signature=truth.signature,
-        opset=options.opset,
-        versions=versions(*_VERSIONS_OF),
-        parameters=artifacts.parameters,
-        shared_layers=artifacts.shared_layers,
-        weight_map=artifacts.weight_map,
-        metric=labels.metric,
-        truth=truth,
-        files={name: found for name, found in digests(scratch).items() if name != TRUTH},
-        left_out=artifacts.left_out,
-        loops=artifacts.loops,
-    )
-
-
-def _metric_of_onnx(scratch: Path, draft: Manifest, task: Task | None) -> TaskMetric | None:
-    """The task's figure with what `model.onnx` answers beside it.
-
-    Two samples, or a thousandth of the figure, may fall on the other side of a decision that rounding tips. An artifact
-    in half precision or in integers is judged by this: no budget is widened for it.
-
-    Raises:
-        CheckFailed: if the figures differ by more.
-    """
-    metric = draft.metric
-    if metric is None or task is None or task.metric is None or task.data is None or "model.onnx" not in draft.files:
-        return metric
-    from pipeline.deploy.runtime import Bundle
-
-    held_out = task.data()[1]
-    found = float(task.metric(Bundle(scratch, draft).run, held_out))
-    allowed = max(2 / len(held_out), 1e-3 * abs(metric.value))
-    if not abs(found - metric.value) <= allowed:
-        raise CheckFailed(
-            f"{draft.model} is not published: its held-out {metric.name} is {metric.value:.4f}, that of model.onnx "
-            f"{found:.4f}: more than {allowed:.2g} apart"
-        )
-    return metric.model_copy(update={"onnx": found})
-
-
-def _real_samples(task: Task | None) -> dict[str, np.ndarray] | None:
-    return None if task is None or task.data is None else dict(task.data()[1].inputs)
-
-
-def _require_threshold(labels: _Labels) -> None:
-    """The bar binds the model as the user wrote it; its twin is reported, whichever is better."""
-    metric = labels.metric
-    if labels.variant == "unshared" or metric is None or metric.threshold is None or metric.value >= metric.threshold:
-        return
-    raise CheckFailed(
-        f"{labels.name} is not published: its held-out {metric.name} of {metric.value:.4f} is below the bar of "
-        f"{metric.threshold:g}"
-    )
-
-
-def _first_failure(verdict: Verdict) -> str:
-    failed = next(check for check in verdict.checks if not check.passed)
-    told = f"{failed.name}: {failed.detail}" if failed.detail else failed.name
-    return told if verdict.first_difference is None else f"{told}; {verdict.first_difference}"
-
-
-def _searched(verdict: Verdict, model: keras.Model, onnx_file: Path, truth_folder: Path) -> Verdict:
-    """The verdict with the first call site that differs, if the ONNX file fails a case."""
-    failed = [check for check in verdict.checks if not check.passed and check.name.startswith("onnx ")]
-    case = next((check.case for check in failed if check.case), "")
-    if not case:
-        return verdict
-    from pipeline.verify.keras_half import first_difference
-
-    found = first_difference(model, onnx_file, truth_folder, case)
-    return verdict.model_copy(update={"first_difference": found})
-
-
-def _kept(name: str, verdict: Verdict, directory: Path, *, is_kept: bool) -> str:
-    """Leave what shows a failed verdict again, and say where; or why not: the verdict is what counts."""
-    from pipeline.verify.failure import leave_failure
-
-    try:
-        return f"what shows it again is in {leave_failure(FAILURES, name, verdict, directory, is_kept=is_kept)}"
-    except BadInput as refusal:
-        return f"nothing is kept that shows it again: {refusal}"
 
 
 # --- verify -------------------------------------------------------------------------------------------------------
@@ -443,12 +277,13 @@ def verify_onnx(path: Path | str, model: keras.Model) -> Verdict:
     load_tensorflow()
     from pipeline.graph.functional import as_functional
     from pipeline.truth.freeze import freeze
+    from pipeline.verify.keras_half import searched
     from pipeline.verify.verdict import verify_file
 
     with tempfile.TemporaryDirectory(prefix="shared-layers-truth-") as folder:
         functional = as_functional(model)
         freeze(functional, Path(folder))
-        return _searched(verify_file(Path(path), Path(folder)), functional, Path(path), Path(folder))
+        return searched(verify_file(Path(path), Path(folder)), functional, Path(path), Path(folder))
 
 
 def verify(text: str, reference: Reference | None = None) -> tuple[Verdict, str]:
@@ -458,11 +293,13 @@ def verify(text: str, reference: Reference | None = None) -> tuple[Verdict, str]
         text: a bundle's folder, or the registered name of a published one.
         reference: the model that is asked again, if given, and in which the first call site that differs is searched.
     """
+    from pipeline.verify.failure import left_behind
+
     folder = Path(text)
     directory = EXPORTED / text if text in registered() and not folder.exists() else folder
     verdict = verify_bundle(directory, None if reference is None else _trained(reference))
     name = Path(os.path.abspath(directory)).name
-    return verdict, "" if verdict.passed else _kept(name, verdict, directory, is_kept=True)
+    return verdict, "" if verdict.passed else left_behind(name, verdict, directory, is_kept=True)
 
 
 def _trained(reference: Reference) -> keras.Model:

@@ -212,9 +212,9 @@ def test_what_zeros_would_hide_is_seen_before_publishing(tmp_path, monkeypatch) 
     assert kept is not None
     assert kept.passed
 
-    from pipeline.export import artifacts
+    from pipeline import publish
 
-    write = artifacts.write_artifacts
+    write = publish.write_artifacts
 
     def without_bias(model, signature, feed, options, folder):
         written = write(model, signature, feed, options, folder)
@@ -225,7 +225,7 @@ def test_what_zeros_would_hide_is_seen_before_publishing(tmp_path, monkeypatch) 
         onnx.save(proto, folder / "model.onnx")
         return written
 
-    monkeypatch.setattr(artifacts, "write_artifacts", without_bias)
+    monkeypatch.setattr(publish, "write_artifacts", without_bias)
     with pytest.raises(CheckFailed, match=r"random weights.*first differs at shared/call_1.*failures/") as refused:
         pipeline.export_bundle(model, tmp_path / "lost", options=ONNX_ONLY)
     assert "\n" not in str(refused.value)

@@ -15,6 +15,7 @@ from pipeline.records import Failure, Verdict, versions
 from pipeline.store import refusing_unwritable, write_record
 from pipeline.verify.tensors import tensors_of
 
+FAILURES = Path("failures")
 RECORD, TEXT, BUNDLE = "failure.json", "verdict.txt", "bundle"
 _VERSIONS_OF = ("shared-layers", "keras", "tensorflow", "tf2onnx", "onnx", "onnxruntime", "numpy")
 
@@ -56,6 +57,15 @@ def leave_failure(failures: Path, name: str, verdict: Verdict, directory: Path, 
         write_record(folder / RECORD, failure)
         (folder / TEXT).write_text(f"{verdict}\n\nto see it again: {failure.command}\n", encoding="utf-8")
     return folder
+
+
+def left_behind(name: str, verdict: Verdict, directory: Path, *, is_kept: bool) -> str:
+    """`leave_failure` below the working folder, told in a sentence; or why not: the verdict is what counts."""
+    try:
+        folder = leave_failure(FAILURES, name, verdict, directory, is_kept=is_kept)
+    except BadInput as refusal:
+        return f"nothing is kept that shows it again: {refusal}"
+    return f"what shows it again is in {folder}"
 
 
 def telling_case(verdict: Verdict) -> str:

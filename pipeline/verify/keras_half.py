@@ -31,13 +31,22 @@ from pipeline.graph.fresh import NotRebuildable
 from pipeline.graph.read import TensorRef, read
 from pipeline.graph.scopes import with_results
 from pipeline.graph.weights import named_weights
-from pipeline.records import FirstDifference, Signature
+from pipeline.records import FirstDifference, Signature, Verdict
 from pipeline.truth.float64 import float64_pair
 from pipeline.verify.tensors import tensors_of
 
 # Without a reference in float64: a few hundred units in the last place of float32.
 _STATED_RELATIVE = 1e-4
 Key = tuple[int, int]  # the `id` of a layer or operation, and which of its calls, counted in the order they run
+
+
+def searched(verdict: Verdict, model: keras.Model, onnx_file: Path, truth_folder: Path) -> Verdict:
+    """The verdict with the first call site that differs, if the ONNX file fails a case."""
+    failed = [check for check in verdict.checks if not check.passed and check.name.startswith("onnx ")]
+    case = next((check.case for check in failed if check.case), "")
+    if not case:
+        return verdict
+    return verdict.model_copy(update={"first_difference": first_difference(model, onnx_file, truth_folder, case)})
 
 
 def first_difference(model: keras.Model, onnx_file: Path, truth_folder: Path, case: str) -> FirstDifference | None:
