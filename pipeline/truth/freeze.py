@@ -54,41 +54,63 @@ def freeze(model: keras.Model, folder: Path, real: Arrays | None = None, seed: i
         BadInput: if the model has no graph to read, can't be exported faithfully (`refusals`), or the folder can't be
             written.
     """
-    refuse_unexportable(model)
-    signature, answer = _compiled(model, read_signature(model))
+    return Asked(model).freeze(folder, real, seed)
 
-    def run(candidate: Signature) -> list[tuple[Case, Arrays, Arrays]]:
-        return [(case, feed, answer(feed)) for case, feed in _inputs(candidate, real, seed)]
 
-    signature, answered = first_that_runs(model, signature, run)
-    reference, no_float64 = _reference(model, signature, *_largest_random(answered))
-    kept: list[Answered] = []
-    archive = _Archive()
-    for case, feed, float32 in answered:
-        float64 = None if reference is None else reference.answer(feed)
-        stored = archive.add(case, feed, float32, float64)
-        if stored is not None:
-            noisy = None if reference is None else reference.noisy(feed)
-            kept.append(Answered(stored, float32, float64, noisy))
-    weights = named_weights(flatten_labelled(model), read(model))
-    kept += _perturbed(weights, answer, reference, archive, _smallest_random(answered))
-    kept += _reported(signature, answer, archive, seed)
-    samples = folder / "samples.npz"
-    with refusing_unwritable(folder):
-        np.savez_compressed(samples, **archive.arrays)  # type: ignore[arg-type]
-    found = budgets(model, signature, (each for each in kept if not each.case.is_reported))
-    truth = Truth(
-        signature=signature,
-        cases=tuple(each.case for each in kept),
-        budgets=found,
-        weights={weight.name: weight_values.digest_of(np.asarray(weight.variable)) for weight in weights},
-        generator=cases.GENERATOR_VERSION,
-        no_float64=no_float64,
-        notes=eager_differences(model, signature, answered[0][1:], found),
-        samples=digest(samples),
-    )
-    write_record(folder / "truth.json", truth)
-    return truth
+class Asked:
+    """A model that can be asked often: it is traced once, and its weights may be assigned anew in between."""
+
+    def __init__(self, model: keras.Model) -> None:
+        refuse_unexportable(model)
+        self._model = model
+        self._signature, self._answer = _compiled(model, read_signature(model))
+        self._reference: tuple[_Reference | None, str | None] | None = None
+
+    def freeze(self, folder: Path, real: Arrays | None = None, seed: int = SEED) -> Truth:
+        """What `freeze` does, with the weights as they are now."""
+
+        def run(candidate: Signature) -> list[tuple[Case, Arrays, Arrays]]:
+            return [(case, feed, self._answer(feed)) for case, feed in _inputs(candidate, real, seed)]
+
+        signature, answered = first_that_runs(self._model, self._signature, run)
+        reference, no_float64 = self._wide(signature, *_largest_random(answered))
+        kept: list[Answered] = []
+        archive = _Archive()
+        for case, feed, float32 in answered:
+            float64 = None if reference is None else reference.answer(feed)
+            stored = archive.add(case, feed, float32, float64)
+            if stored is not None:
+                noisy = None if reference is None else reference.noisy(feed)
+                kept.append(Answered(stored, float32, float64, noisy))
+        weights = named_weights(flatten_labelled(self._model), read(self._model))
+        kept += _perturbed(weights, self._answer, reference, archive, _smallest_random(answered))
+        kept += _reported(signature, self._answer, archive, seed)
+        samples = folder / "samples.npz"
+        with refusing_unwritable(folder):
+            np.savez_compressed(samples, **archive.arrays)  # type: ignore[arg-type]
+        found = budgets(self._model, signature, (each for each in kept if not each.case.is_reported))
+        truth = Truth(
+            signature=signature,
+            cases=tuple(each.case for each in kept),
+            budgets=found,
+            weights={weight.name: weight_values.digest_of(np.asarray(weight.variable)) for weight in weights},
+            generator=cases.GENERATOR_VERSION,
+            no_float64=no_float64,
+            notes=eager_differences(self._model, signature, answered[0][1:], found),
+            samples=digest(samples),
+        )
+        write_record(folder / "truth.json", truth)
+        return truth
+
+    def _wide(self, signature: Signature, trial: Arrays, float32: Arrays) -> tuple[_Reference | None, str | None]:
+        """The reference, with the model's weights as they are now."""
+        if self._reference is None:
+            self._reference = _reference(self._model, signature, trial, float32)
+        elif self._reference[0] is not None:
+            for variable in self._model.variables:
+                self._reference[0].weights[id(variable)].assign(variable)
+            self._reference[0].at(trial)
+        return self._reference
 
 
 def _perturbed(
@@ -223,6 +245,7 @@ class _Reference:
 
     answer: Answer
     noisy: Answer
+    at: Callable[[Arrays], None]  # inputs at which results show their ordinary scale, once weights have changed
     weights: dict[int, Any]  # by the `id` of the model's
 
 
@@ -250,7 +273,15 @@ def _reference(
     unlike = [name for name, value in float32.items() if found[name].shape != value.shape]
     if unlike:
         return None, f"output {unlike[0]!r} has another shape in float64"
-    return _Reference(lambda feed: noise.exact(wide(feed)), lambda feed: noise.answer(wide(feed)), weights), None
+    return (
+        _Reference(
+            answer=lambda feed: noise.exact(wide(feed)),
+            noisy=lambda feed: noise.answer(wide(feed)),
+            at=lambda feed: noise.measure(wide(feed)),
+            weights=weights,
+        ),
+        None,
+    )
 
 
 def _largest_random(answered: list[tuple[Case, Arrays, Arrays]]) -> tuple[Arrays, Arrays]:

@@ -41,6 +41,10 @@ class Noise:
         traced = tf.function(self._traced, autograph=False, input_signature=[dict(inputs), units])
         self._function = traced.get_concrete_function()
         self._none = np.zeros(self._results)
+        self.measure(ordinary)
+
+    def measure(self, ordinary: Arrays) -> None:
+        """Take each result's ordinary scale at these inputs, with the weights as they are now."""
         scales = np.asarray(self._run(ordinary, self._none)[1])
         self._units = UNIT * np.where(np.isfinite(scales), scales, 0.0)
 
