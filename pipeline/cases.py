@@ -30,6 +30,7 @@ _FLOAT_KINDS = (*_SCALES, "zeros", "one hot")
 _ID_KINDS = ("smallest ids", "largest ids")
 _PADDINGS = ("padded left", "padded between", "not padded", "rows of padding")
 _LENGTHS = ("shortest", "longest")
+_ORDERS = ("rising lengths", "falling lengths")
 _LONGEST_CASE_IN_SHORTEST = 16
 
 
@@ -43,8 +44,9 @@ def kinds(signature: Signature) -> tuple[str, ...]:
         found += _ID_KINDS
     if any(_has_padding(spec) for spec in inputs):
         found += _PADDINGS
-    if any(axis != "batch" for spec in inputs for axis in spec.shape if isinstance(axis, str)):
-        found += _LENGTHS
+    free = {axis for spec in inputs for axis in spec.shape if isinstance(axis, str)} - {"batch"}
+    found += _LENGTHS if free else ()
+    found += _ORDERS if len(free) > 1 else ()
     return tuple(found)
 
 
@@ -66,7 +68,8 @@ def generate(signature: Signature, batch: int, seed: int, kind: str = RANDOM) ->
     - `smallest ids`, `largest ids`: every id (or other integer) the same, of those that are valid;
     - `padded left`, `padded between`, `not padded`, `rows of padding`: where the padding of masked inputs lies; in the
       last every other row has no valid step at all;
-    - `shortest`, `longest`: the free axes, from the shortest that the model takes to 16 times that.
+    - `shortest`, `longest`: the free axes, from the shortest that the model takes to 16 times that;
+    - `rising lengths`, `falling lengths`: each free axis one longer, or one shorter, than the one before it.
 
     Raises:
         BadInput: for an empty batch, a kind that is not known, or an input of a dtype for which nothing is drawn
@@ -74,13 +77,17 @@ def generate(signature: Signature, batch: int, seed: int, kind: str = RANDOM) ->
     """
     if batch < 1:
         raise BadInput(f"a case of batch {batch} was asked for: the smallest batch is 1")
-    if kind not in (RANDOM, *_FLOAT_KINDS, *REPORTED_KINDS, *_ID_KINDS, *_PADDINGS, *_LENGTHS):
+    if kind not in (RANDOM, *_FLOAT_KINDS, *REPORTED_KINDS, *_ID_KINDS, *_PADDINGS, *_LENGTHS, *_ORDERS):
         raise BadInput(f"no cases of kind {kind!r} are drawn: they come from another version, freeze the truth again")
     rng = np.random.default_rng((seed, batch))
     sizes = _axis_sizes(signature, batch, rng)
     if kind in _LENGTHS:
         length = signature.shortest_axis * (_LONGEST_CASE_IN_SHORTEST if kind == "longest" else 1)
         sizes = {axis: batch if axis == "batch" else length for axis in sizes}
+    elif kind in _ORDERS:
+        # A model may read no further than the shorter of two axes that have to agree: only one order shows it.
+        free = [axis for axis in sizes if axis != "batch"][:: 1 if kind == _ORDERS[0] else -1]
+        sizes |= {axis: signature.shortest_axis + number for number, axis in enumerate(free)}
     return {spec.name: _draw(spec, sizes, rng, kind) for spec in signature.inputs}
 
 

@@ -123,8 +123,46 @@ def external_data_outside_of_the_bundle(folder: Path) -> bool:
 
 
 @fault
+def external_data_that_is_a_link_out_of_the_bundle(folder: Path) -> bool:
+    """The file says its weights lie beside it; what lies there is a link."""
+    _external(folder, "model.onnx.data", write=True)
+    inside, outside = folder / "model.onnx.data", folder.parent / "outside.data"
+    inside.rename(outside)
+    inside.symlink_to(outside)
+    return True
+
+
+@fault
+def a_file_that_asks_for_more_memory_than_there_is(folder: Path) -> bool:
+    """The runtime refuses when it is run."""
+    return _beside_an_output(
+        folder,
+        {"size": np.array([1 << 46])},
+        [
+            helper.make_node("ConstantOfShape", ["size"], ["much"]),
+            helper.make_node("ReduceMax", ["much"], ["lost"], keepdims=0),
+        ],
+    )
+
+
+@fault
 def a_file_that_kills_the_runtime(folder: Path) -> bool:
-    """A node that asks for more memory than there is."""
+    """An LSTM that is given no rows: onnxruntime 1.32 aborts its process."""
+    rng = np.random.default_rng(0)
+    weights = {"W": rng.standard_normal((1, 8, 4)), "R": rng.standard_normal((1, 8, 2)), "X": np.ones((1, 1, 4))}
+    return _beside_an_output(
+        folder,
+        {"none": np.zeros(1, np.bool_), **{name: value.astype(np.float32) for name, value in weights.items()}},
+        [
+            helper.make_node("Compress", ["X", "none"], ["no_rows"], axis=1),
+            helper.make_node("LSTM", ["no_rows", "W", "R"], ["nothing"], hidden_size=2),
+            helper.make_node("ReduceSum", ["nothing"], ["lost"], keepdims=0),
+        ],
+    )
+
+
+def _beside_an_output(folder: Path, stored: dict[str, np.ndarray], nodes: list[onnx.NodeProto]) -> bool:
+    """Add what the nodes make as `lost` to the first output of floats, and reseal the bundle."""
     path = folder / bundle.ONNX_FILE
     model = onnx.load(path)
     first = next((value for value in model.graph.output if value.type.tensor_type.elem_type == TensorProto.FLOAT), None)
@@ -133,15 +171,8 @@ def a_file_that_kills_the_runtime(folder: Path) -> bool:
     for node in model.graph.node:
         node.output[:] = ["quiet" if name == first.name else name for name in node.output]
         node.input[:] = ["quiet" if name == first.name else name for name in node.input]
-    size = numpy_helper.from_array(np.array([1 << 46]), "size")
-    model.graph.initializer.append(size)
-    model.graph.node.extend(
-        [
-            helper.make_node("ConstantOfShape", ["size"], ["much"]),
-            helper.make_node("ReduceMax", ["much"], ["most"], keepdims=0),
-            helper.make_node("Add", ["quiet", "most"], [first.name]),
-        ]
-    )
+    model.graph.initializer.extend(numpy_helper.from_array(value, name) for name, value in stored.items())
+    model.graph.node.extend([*nodes, helper.make_node("Add", ["quiet", "lost"], [first.name])])
     onnx.save(model, path)
     resealed(folder, bundle.ONNX_FILE)
     return True

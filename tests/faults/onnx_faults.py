@@ -1,4 +1,8 @@
-"""Faults in an ONNX file, each a function that changes a model in place and says whether it could."""
+"""Faults in an ONNX file, each a function that changes a model in place and says whether it could.
+
+Those of arithmetic change what the file answers: by so little, it may be, that nobody can tell. Those of form leave the
+answers as they are, or refuse inputs; nothing excuses a check that does not see them.
+"""
 
 from __future__ import annotations
 
@@ -13,6 +17,7 @@ from pipeline.records import WEIGHT_MAP_KEY
 
 Fault = Callable[[ModelProto], bool]
 FAULTS: dict[str, Fault] = {}
+OF_FORM: set[str] = set()
 
 _GATES = {"LSTM": 4, "GRU": 3}
 _STATE_OUTPUT = 1  # of a recurrent node: Y, Y_h, Y_c
@@ -23,6 +28,12 @@ def fault(function: Fault) -> Fault:
     """Register a fault under its name, in words."""
     FAULTS[function.__name__.replace("_", " ")] = function
     return function
+
+
+def fault_of_form(function: Fault) -> Fault:
+    """Register a fault that answers need not show."""
+    OF_FORM.add(function.__name__.replace("_", " "))
+    return fault(function)
 
 
 # --- weights ------------------------------------------------------------------------------------------------------
@@ -72,6 +83,18 @@ def weights_rounded_to_half_precision(model: ModelProto) -> bool:
 
 
 @fault
+def a_high_bit_of_one_element_flipped(model: ModelProto) -> bool:
+    """The lowest bit of the exponent: the element is twice or half as much."""
+    return _flipped(model, 23)
+
+
+@fault
+def the_lowest_bit_of_one_element_flipped(model: ModelProto) -> bool:
+    """A unit in the last place of one element of the largest kernel."""
+    return _flipped(model, 0)
+
+
+@fault
 def a_square_kernel_transposed(model: ModelProto) -> bool:
     """Of a Dense layer."""
     for tensor in _floats(model):
@@ -102,7 +125,7 @@ def a_gate_order_permuted(model: ModelProto) -> bool:
 # --- sharing ------------------------------------------------------------------------------------------------------
 
 
-@fault
+@fault_of_form
 def a_call_site_given_its_own_copy(model: ModelProto) -> bool:
     """Of a weight that several nodes read; equal, so that every answer is right."""
     return _copied(model, lambda array: array)
@@ -114,20 +137,22 @@ def a_call_sites_own_copy_changed(model: ModelProto) -> bool:
     return _copied(model, lambda array: array * np.float32(_SMALL))
 
 
-@fault
+@fault_of_form
 def two_equal_weights_merged(model: ModelProto) -> bool:
-    """Two weights of one shape become one initializer, with the map told so; they were set equal before."""
-    for one, other in _pairs_of_one_shape(model):
-        kept, dropped = one.name, other.name
-        readers = [node for node in _nodes(model) if dropped in node.input]
-        if not readers:
-            continue
-        for node in readers:
-            node.input[:] = [kept if name == dropped else name for name in node.input]
-        model.graph.initializer.remove(other)
-        _remap(model, dropped, kept)
-        return True
-    return False
+    """Two weights that are equal in Keras become one initializer, and the map is told so: every answer is right."""
+    return _merged(model, _remap)
+
+
+@fault_of_form
+def two_equal_weights_merged_behind_the_map(model: ModelProto) -> bool:
+    """As an optimiser that knows nothing of the map merges them."""
+    return _merged(model, lambda *_: None)
+
+
+@fault_of_form
+def two_equal_weights_merged_and_one_forgotten(model: ModelProto) -> bool:
+    """The map names the one that was kept."""
+    return _merged(model, lambda model, dropped, kept: _remap(model, dropped, None))
 
 
 # --- ends ---------------------------------------------------------------------------------------------------------
@@ -136,13 +161,17 @@ def two_equal_weights_merged(model: ModelProto) -> bool:
 @fault
 def inputs_swapped(model: ModelProto) -> bool:
     """Two inputs of one shape and dtype are read for each other."""
+    pair = swappable(model)
+    if pair is not None:
+        _exchange(model, *pair)
+    return pair is not None
+
+
+def swappable(model: ModelProto) -> tuple[str, str] | None:
+    """The first two inputs that could be fed to each other."""
     inputs = list(model.graph.input)
-    for index, one in enumerate(inputs):
-        for other in inputs[index + 1 :]:
-            if _type(one) == _type(other):
-                _exchange(model, one.name, other.name)
-                return True
-    return False
+    pairs = ((one, other) for index, one in enumerate(inputs) for other in inputs[index + 1 :])
+    return next(((one.name, other.name) for one, other in pairs if _type(one) == _type(other)), None)
 
 
 @fault
@@ -160,7 +189,7 @@ def outputs_swapped(model: ModelProto) -> bool:
     return False
 
 
-@fault
+@fault_of_form
 def an_output_renamed(model: ModelProto) -> bool:
     """As tf2onnx names it."""
     old = model.graph.output[0].name
@@ -171,7 +200,7 @@ def an_output_renamed(model: ModelProto) -> bool:
     return True
 
 
-@fault
+@fault_of_form
 def the_batch_axis_fixed_to_one(model: ModelProto) -> bool:
     """As a model exported with an example is."""
     found = False
@@ -199,26 +228,46 @@ def relu_replaced_by_a_leaky_one(model: ModelProto) -> bool:
 
 
 @fault
+def leaky_relu_replaced_by_relu(model: ModelProto) -> bool:
+    """Without its slope."""
+    return _operator_replaced(model, ("LeakyRelu",), "Relu")
+
+
+@fault
 def padding_shifted_by_one(model: ModelProto) -> bool:
-    """All of it behind: the windows of a convolution begin one later."""
+    """One step of it goes to the other side: the windows of a convolution or pooling begin one earlier or later."""
     for node in _nodes(model):
         pads = next((each for each in node.attribute if each.name == "pads" and any(each.ints)), None)
         if node.op_type in ("Conv", "MaxPool", "AveragePool") and pads is not None:
             half = len(pads.ints) // 2
-            before, behind = list(pads.ints[:half]), list(pads.ints[half:])
-            if before[0]:
-                pads.ints[:] = [before[0] - 1, *before[1:], behind[0] + 1, *behind[1:]]
-                return True
+            axis = next(axis for axis in range(half) if pads.ints[axis] or pads.ints[half + axis])
+            step = 1 if pads.ints[axis] else -1
+            pads.ints[axis] -= step
+            pads.ints[half + axis] += step
+            return True
     return False
 
 
 @fault
 def the_epsilon_of_a_normalisation_changed(model: ModelProto) -> bool:
-    """From one framework's default to another's."""
+    """From one framework's default to another's, where a node has it as its attribute."""
     for node in _nodes(model):
         for attribute in node.attribute:
             if attribute.name == "epsilon" and node.op_type.endswith("Normalization"):
                 attribute.f = 1e-5 if attribute.f > 1e-4 else 1e-3
+                return True
+    return False
+
+
+@fault
+def the_epsilon_in_a_sum_changed(model: ModelProto) -> bool:
+    """The same, where a normalisation is several nodes."""
+    for name, tensor in _stored(model).items():
+        readers = [node.op_type for node in _nodes(model) if name in node.input]
+        if tensor.data_type == TensorProto.FLOAT and set(readers) == {"Add"} and _values(tensor).size == 1:
+            value = _values(tensor)
+            if 0 < value.flat[0] < 1e-2 and name not in {entry["initializer"] for entry in _map(model)}:
+                _set(tensor, np.full_like(value, 1e-5 if value.flat[0] > 1e-4 else 1e-3))
                 return True
     return False
 
@@ -229,6 +278,29 @@ def a_mask_ignored(model: ModelProto) -> bool:
     for node in _nodes(model):
         if node.op_type in ("LSTM", "GRU", "RNN") and len(node.input) > 4 and node.input[4]:
             node.input[4] = ""
+            return True
+    return False
+
+
+@fault
+def an_attention_mask_ignored(model: ModelProto) -> bool:
+    """Scores stay where a very negative number would be put."""
+    stored = _stored(model)
+    for node in _nodes(model):
+        other = stored.get(node.input[2]) if node.op_type == "Where" else None
+        if other is not None and other.data_type == TensorProto.FLOAT and _values(other).max(initial=0) < -1e8:
+            node.CopyFrom(helper.make_node("Identity", [node.input[1]], list(node.output), name=node.name))
+            return True
+    return False
+
+
+@fault
+def the_cell_state_taken_for_the_hidden_state(model: ModelProto) -> bool:
+    """Of an LSTM that gives one of them or both."""
+    for node in _nodes(model):
+        if node.op_type == "LSTM" and any(node.output[_STATE_OUTPUT:]):
+            outputs = [*node.output, "", ""][:3]
+            node.output[:] = [outputs[0], outputs[2], outputs[1]]
             return True
     return False
 
@@ -259,9 +331,7 @@ def randomness_left_on(model: ModelProto) -> bool:
     output = model.graph.output[0]
     if output.type.tensor_type.elem_type != TensorProto.FLOAT:
         return False
-    for node in model.graph.node:
-        node.output[:] = [f"{output.name}/quiet" if name == output.name else name for name in node.output]
-        node.input[:] = [f"{output.name}/quiet" if name == output.name else name for name in node.input]
+    _moved_aside(model, output.name)
     model.graph.node.extend(
         [
             helper.make_node("RandomNormalLike", [f"{output.name}/quiet"], ["noise"], scale=1e-3),
@@ -272,6 +342,19 @@ def randomness_left_on(model: ModelProto) -> bool:
 
 
 @fault
+def dropout_left_on(model: ModelProto) -> bool:
+    """On the first output."""
+    output = model.graph.output[0]
+    if output.type.tensor_type.elem_type != TensorProto.FLOAT:
+        return False
+    _moved_aside(model, output.name)
+    model.graph.initializer.append(numpy_helper.from_array(np.array(0.1, np.float32), "ratio"))
+    model.graph.initializer.append(numpy_helper.from_array(np.array(True), "training"))
+    model.graph.node.append(helper.make_node("Dropout", [f"{output.name}/quiet", "ratio", "training"], [output.name]))
+    return True
+
+
+@fault_of_form
 def the_opset_lowered(model: ModelProto) -> bool:
     """The file says an older opset than its nodes are of."""
     for opset in model.opset_import:
@@ -316,6 +399,15 @@ def _largest(model: ModelProto, change: Callable[[np.ndarray], np.ndarray]) -> b
     return True
 
 
+def _flipped(model: ModelProto, bit: int) -> bool:
+    def change(array: np.ndarray) -> np.ndarray:
+        flat = array.ravel().view(np.uint32)
+        flat[int(np.argmax(np.abs(array)))] ^= np.uint32(1 << bit)
+        return array
+
+    return _largest(model, change)
+
+
 def _pairs_of_one_shape(model: ModelProto) -> Iterator[tuple[TensorProto, TensorProto]]:
     floats = _floats(model)
     for index, one in enumerate(floats):
@@ -341,8 +433,17 @@ def _exchange(model: ModelProto, one: str, other: str) -> None:
         node.input[:] = [swapped.get(name, name) for name in node.input]
 
 
-def _type(value: onnx.ValueInfoProto) -> str:
-    return str(value.type.tensor_type)
+def _moved_aside(model: ModelProto, name: str) -> None:
+    """Free the name of an output, for what is made of it."""
+    for node in model.graph.node:
+        node.output[:] = [f"{name}/quiet" if each == name else each for each in node.output]
+        node.input[:] = [f"{name}/quiet" if each == name else each for each in node.input]
+
+
+def _type(value: onnx.ValueInfoProto) -> tuple[int, ...]:
+    """The dtype and the sizes; a free axis is 0."""
+    tensor = value.type.tensor_type
+    return (tensor.elem_type, *(axis.dim_value for axis in tensor.shape.dim))
 
 
 def _operator_replaced(model: ModelProto, operators: tuple[str, ...], by: str, **attributes: float) -> bool:
@@ -359,8 +460,22 @@ def _map(model: ModelProto) -> list[dict]:
     return json.loads(texts[0]) if texts else []
 
 
-def _remap(model: ModelProto, dropped: str, kept: str) -> None:
-    entries = _map(model)
+def _merged(model: ModelProto, tell: Callable[[ModelProto, str, str], None]) -> bool:
+    for one, other in _pairs_of_one_shape(model):
+        kept, dropped = one.name, other.name
+        readers = [node for node in _nodes(model) if dropped in node.input]
+        if readers and np.array_equal(_values(one), _values(other)):
+            for node in readers:
+                node.input[:] = [kept if name == dropped else name for name in node.input]
+            model.graph.initializer.remove(other)
+            tell(model, dropped, kept)
+            return True
+    return False
+
+
+def _remap(model: ModelProto, dropped: str, kept: str | None) -> None:
+    """Say that the weights of one initializer lie in another, or leave them out."""
+    entries = [entry for entry in _map(model) if kept is not None or entry["initializer"] != dropped]
     for entry in entries:
         entry["initializer"] = kept if entry["initializer"] == dropped else entry["initializer"]
     for prop in model.metadata_props:
