@@ -3,11 +3,15 @@
 Two implementations of a layer agree to about a unit at the scale that its result ordinarily has. Where a model makes
 much of little (it normalises what its gates have all but closed), such units are all that its output is made of, and no
 two implementations agree. Keras' own error in one run does not tell: its units fall where they fall.
+
+What a layer works out inside (the gates of a recurrent one) is no call site's result, and may be larger than any. An
+order of summation there is worth as much as a unit of each element that it sums: so the inputs are off too, each element
+by a unit of its own, and a result by no less than that.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
 import numpy as np
@@ -32,52 +36,69 @@ class Noise:
         call: the model, from tensors by input name to tensors by output name.
         inputs: what it takes, by input name.
         ordinary: inputs at which each result shows its ordinary scale.
+        exact: names of inputs that are never off: ids that come as floating-point numbers.
     """
 
-    def __init__(self, call: Call, inputs: Mapping[str, tf.TensorSpec], ordinary: Arrays) -> None:
+    def __init__(
+        self, call: Call, inputs: Mapping[str, tf.TensorSpec], ordinary: Arrays, exact: Collection[str] = ()
+    ) -> None:
         self._call = call
+        self._no_noise_on = frozenset(exact)
         self._results = 0
         units = tf.TensorSpec([None], tf.float64)
-        traced = tf.function(self._traced, autograph=False, input_signature=[dict(inputs), units])
+        signature = [dict(inputs), units, tf.TensorSpec([], tf.float64)]
+        traced = tf.function(self._traced, autograph=False, input_signature=signature)
         self._function = traced.get_concrete_function()
         self._none = np.zeros(self._results)
         self.measure(ordinary)
 
     def measure(self, ordinary: Arrays) -> None:
         """Take each result's ordinary scale at these inputs, with the weights as they are now."""
-        scales = np.asarray(self._run(ordinary, self._none)[1])
+        scales = np.asarray(self._run(ordinary, self._none, 0.0)[1])
         self._units = UNIT * np.where(np.isfinite(scales), scales, 0.0)
 
     def exact(self, feed: Arrays) -> dict[str, np.ndarray]:
         """The outputs without noise."""
-        return self._run(feed, self._none)[0]
+        return self._run(feed, self._none, 0.0)[0]
 
     def answer(self, feed: Arrays) -> dict[str, np.ndarray]:
         """The outputs with noise inside."""
-        return self._run(feed, self._units)[0]
+        return self._run(feed, self._units, UNIT)[0]
 
-    def _run(self, feed: Arrays, units: np.ndarray) -> tuple[dict[str, np.ndarray], Any]:
+    def _run(self, feed: Arrays, units: np.ndarray, own: float) -> tuple[dict[str, np.ndarray], Any]:
         tensors = {name: tf.convert_to_tensor(value) for name, value in feed.items()}
-        answers, scales = self._function(tensors, tf.convert_to_tensor(units))
+        answers, scales = self._function(tensors, tf.convert_to_tensor(units), tf.constant(own, tf.float64))
         return {name: np.asarray(value) for name, value in answers.items()}, scales
 
-    def _traced(self, inputs: Any, units: Any) -> tuple[dict[str, Any], Any]:
+    def _traced(self, inputs: Any, units: Any, own: Any) -> tuple[dict[str, Any], Any]:
         scales: list[Any] = []
 
         def moved(tensor: Any) -> Any:
             number = len(scales)
             scales.append(_scale(tensor))
-            draw = tf.random.stateless_uniform(tf.shape(tensor), (number, 0), dtype=tf.float64)
-            result = tensor + tf.sign(draw - 0.5) * units[number]
+            result = _off(tensor, tf.maximum(units[number], own * tf.abs(tensor)), (number, 0))
             mask = getattr(tensor, "_keras_mask", None)
             if mask is not None:
                 result._keras_mask = mask  # what Keras' layers hand on beside a tensor
             return result
 
+        given = {
+            name: _off(tensor, own * tf.abs(tensor), (number, 1)) if self._is_off(name, tensor) else tensor
+            for number, (name, tensor) in enumerate(inputs.items())
+        }
         with changed_results(lambda result: _each(result, moved)):
-            answers = self._call(inputs)
+            answers = self._call(given)
         self._results = len(scales)
         return answers, tf.stack(scales) if scales else tf.zeros([0], tf.float64)
+
+    def _is_off(self, name: str, tensor: Any) -> bool:
+        return name not in self._no_noise_on and _takes_noise(tensor)
+
+
+def _off(tensor: Any, by: Any, seed: tuple[int, int]) -> Any:
+    """Every element by so much, up or down."""
+    draw = tf.random.stateless_uniform(tf.shape(tensor), seed, dtype=tf.float64)
+    return tensor + tf.sign(draw - 0.5) * by
 
 
 def _each(result: Any, change: Callable[[Any], Any]) -> Any:
