@@ -28,8 +28,10 @@ def float64_clone(model: keras.Model) -> keras.Model:
     return float64_pair(model)[0]
 
 
-def float64_pair(model: keras.Model) -> tuple[keras.Model, dict[int, Any]]:
+def float64_pair(model: keras.Model) -> tuple[keras.Model, dict[int, list[Any]]]:
     """A model with the same weights and sharing that computes in float64, and its weights by the `id` of the model's.
+
+    A weight has several where wrappers share the layer that holds it: each wrapper's config makes that layer again.
 
     Every layer is made again from its config with its dtype policy replaced; layers keep their call sites.
 
@@ -59,8 +61,11 @@ def float64_pair(model: keras.Model) -> tuple[keras.Model, dict[int, Any]]:
             copy_state(site.layer, fresh[id(site.layer)])
     _refuse_narrow(clone)
     layers = {id(site.layer): site.layer for site in graph.sites if site.is_layer}
-    pairs = (zip(layer.variables, fresh[key].variables, strict=True) for key, layer in layers.items())
-    return clone, {id(old): new for pair in pairs for old, new in pair}
+    weights: dict[int, list[Any]] = {}
+    for key, layer in layers.items():
+        for old, new in zip(layer.variables, fresh[key].variables, strict=True):
+            weights.setdefault(id(old), []).append(new)
+    return clone, weights
 
 
 def _refuse_large(model: keras.Model) -> None:

@@ -108,7 +108,8 @@ class Asked:
             self._reference = _reference(self._model, signature, trial, float32)
         elif self._reference[0] is not None:
             for variable in self._model.variables:
-                self._reference[0].weights[id(variable)].assign(variable)
+                for wide in self._reference[0].weights[id(variable)]:
+                    wide.assign(variable)
             self._reference[0].at(trial)
         return self._reference
 
@@ -128,7 +129,7 @@ def _perturbed(
     floats = [weight for weight in weights if weight.is_shared and "float" in str(weight.variable.dtype)]
     for number, weight in enumerate(floats):
         seed = (case.seed or 0) + number
-        own = [weight.variable, *([] if reference is None else [reference.weights[id(weight.variable)]])]
+        own = [weight.variable, *([] if reference is None else reference.weights[id(weight.variable)])]
         before = [np.asarray(variable) for variable in own]
         changed = weight_values.perturbed(before[0], seed)
         update = {"key": f"perturbed{number}", "kind": PERTURBED, "inputs_of": case.key, "inputs_sha256": None}
@@ -246,7 +247,7 @@ class _Reference:
     answer: Answer
     noisy: Answer
     at: Callable[[Arrays], None]  # inputs at which results show their ordinary scale, once weights have changed
-    weights: dict[int, Any]  # by the `id` of the model's
+    weights: dict[int, list[Any]]  # by the `id` of the model's
 
 
 def _reference(
@@ -263,7 +264,8 @@ def _reference(
         specs = {
             spec.name: _tensor_spec(spec, "float64" if spec.name in floats else spec.dtype) for spec in signature.inputs
         }
-        noise = Noise(named_call(clone, signature), specs, wide(trial))
+        ids = [spec.name for spec in signature.inputs if spec.ids_below is not None]
+        noise = Noise(named_call(clone, signature), specs, wide(trial), exact=ids)
         found = noise.exact(wide(trial))
         noise.answer(wide(trial))
     except NotRebuildable as refusal:
