@@ -16,7 +16,7 @@ from onnx import ModelProto, numpy_helper
 from pydantic import TypeAdapter, ValidationError
 
 from pipeline.audit import described, initializer_uses, inner_tensors
-from pipeline.errors import BadInput
+from pipeline.errors import BadInput, one_line
 from pipeline.records import WEIGHT_MAP_KEY, Block, Check, InitializerUse, WeightPlacement
 
 WeightMap = tuple[WeightPlacement, ...]
@@ -66,8 +66,15 @@ class _Stored:
     folder: Path
 
     def values(self, tensor: onnx.TensorProto) -> np.ndarray:
-        """The elements of `tensor`, in its own shape."""
-        return np.asarray(numpy_helper.to_array(tensor, base_dir=str(self.folder)))
+        """The elements of `tensor`, in its own shape.
+
+        Raises:
+            BadInput: if they should lie in a file that is not there, is a link, or lies outside of the folder.
+        """
+        try:
+            return np.asarray(numpy_helper.to_array(tensor, base_dir=str(self.folder)))
+        except (onnx.checker.ValidationError, OSError, ValueError) as error:
+            raise BadInput(f"the elements of tensor {tensor.name!r} can't be read: {one_line(error)}") from error
 
     def weight(self, placement: WeightPlacement) -> np.ndarray:
         """The elements of a weight that lies in an initializer, in the order in which they are stored."""
