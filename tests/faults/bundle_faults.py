@@ -13,6 +13,7 @@ from onnx import TensorProto, helper, numpy_helper
 from pipeline import bundle
 from pipeline.bundle import read_manifest, write_manifest
 from pipeline.store import digest
+from tests.faults import onnx_faults
 
 Fault = Callable[[Path], bool]
 FAULTS: dict[str, Fault] = {}
@@ -87,6 +88,24 @@ def a_resealed_manifest_with_wider_budgets(folder: Path) -> bool:
     (folder / bundle.MANIFEST).unlink()
     truth = manifest.truth.model_copy(update={"budgets": wide})
     write_manifest(folder, manifest.model_copy(update={"truth": truth}))
+    return True
+
+
+@fault
+def two_equal_weights_merged_and_one_forgotten(folder: Path) -> bool:
+    """Both weight maps, the file's and the manifest's, leave it out: every answer is right, every weight stored once."""
+    path = folder / bundle.ONNX_FILE
+    model = onnx.load(path)
+    manifest = read_manifest(folder)
+    before = {entry["initializer"] for entry in onnx_faults.entries(model)}
+    if not onnx_faults.merged(model, None):
+        return False
+    onnx.save(model, path)
+    dropped = before - {entry["initializer"] for entry in onnx_faults.entries(model)}
+    kept = tuple(placement for placement in manifest.weight_map if placement.initializer not in dropped)
+    (folder / bundle.MANIFEST).unlink()
+    files = {**manifest.files, bundle.ONNX_FILE: digest(path)}
+    write_manifest(folder, manifest.model_copy(update={"files": files, "weight_map": kept}))
     return True
 
 

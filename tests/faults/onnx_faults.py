@@ -20,6 +20,7 @@ FAULTS: dict[str, Fault] = {}
 OF_FORM: set[str] = set()
 
 _GATES = {"LSTM": 4, "GRU": 3}
+_LENGTHS = 4  # the input of a recurrent node that says how many steps of each row count
 _STATE_OUTPUT = 1  # of a recurrent node: Y, Y_h, Y_c
 _SMALL, _SMALLER = 1.01, 1.0001
 
@@ -140,19 +141,13 @@ def a_call_sites_own_copy_changed(model: ModelProto) -> bool:
 @fault_of_form
 def two_equal_weights_merged(model: ModelProto) -> bool:
     """Two weights that are equal in Keras become one initializer, and the map is told so: every answer is right."""
-    return _merged(model, _remap)
+    return merged(model, "the kept one")
 
 
 @fault_of_form
 def two_equal_weights_merged_behind_the_map(model: ModelProto) -> bool:
     """As an optimiser that knows nothing of the map merges them."""
-    return _merged(model, lambda *_: None)
-
-
-@fault_of_form
-def two_equal_weights_merged_and_one_forgotten(model: ModelProto) -> bool:
-    """The map names the one that was kept."""
-    return _merged(model, lambda model, dropped, kept: _remap(model, dropped, None))
+    return merged(model, "as before")
 
 
 # --- ends ---------------------------------------------------------------------------------------------------------
@@ -266,7 +261,7 @@ def the_epsilon_in_a_sum_changed(model: ModelProto) -> bool:
         readers = [node.op_type for node in _nodes(model) if name in node.input]
         if tensor.data_type == TensorProto.FLOAT and set(readers) == {"Add"} and _values(tensor).size == 1:
             value = _values(tensor)
-            if 0 < value.flat[0] < 1e-2 and name not in {entry["initializer"] for entry in _map(model)}:
+            if 0 < value.flat[0] < 1e-2 and name not in {entry["initializer"] for entry in entries(model)}:
                 _set(tensor, np.full_like(value, 1e-5 if value.flat[0] > 1e-4 else 1e-3))
                 return True
     return False
@@ -274,12 +269,11 @@ def the_epsilon_in_a_sum_changed(model: ModelProto) -> bool:
 
 @fault
 def a_mask_ignored(model: ModelProto) -> bool:
-    """A recurrent node runs all steps."""
-    for node in _nodes(model):
-        if node.op_type in ("LSTM", "GRU", "RNN") and len(node.input) > 4 and node.input[4]:
-            node.input[4] = ""
-            return True
-    return False
+    """Recurrent nodes run all steps."""
+    masked = [node for node in _nodes(model) if _is_masked(node)]
+    for node in masked:
+        node.input[_LENGTHS] = ""
+    return bool(masked)
 
 
 @fault
@@ -309,9 +303,8 @@ def the_cell_state_taken_for_the_hidden_state(model: ModelProto) -> bool:
 def the_last_output_taken_for_the_last_state(model: ModelProto) -> bool:
     """The output of the last step, counted or not, where the state after the last step that counts is read."""
     for position, node in enumerate(model.graph.node):
-        is_masked = node.op_type in ("LSTM", "GRU", "RNN") and len(node.input) > 4 and bool(node.input[4])
         # Of a node that runs all steps the two are one.
-        if not is_masked or len(node.output) <= _STATE_OUTPUT or not node.output[_STATE_OUTPUT]:
+        if not _is_masked(node) or len(node.output) <= _STATE_OUTPUT or not node.output[_STATE_OUTPUT]:
             continue
         state = node.output[_STATE_OUTPUT]
         sequence = node.output[0] or f"{state}/sequence"
@@ -364,6 +357,10 @@ def the_opset_lowered(model: ModelProto) -> bool:
     return False
 
 
+def _is_masked(node: NodeProto) -> bool:
+    return node.op_type in ("LSTM", "GRU", "RNN") and len(node.input) > _LENGTHS and bool(node.input[_LENGTHS])
+
+
 # --- how ----------------------------------------------------------------------------------------------------------
 
 
@@ -377,7 +374,7 @@ def _stored(model: ModelProto) -> dict[str, TensorProto]:
 
 def _floats(model: ModelProto) -> list[TensorProto]:
     """The weights of floating-point numbers: what the weight map names."""
-    mapped = {entry["initializer"] for entry in _map(model)}
+    mapped = {entry["initializer"] for entry in entries(model)}
     floats = (TensorProto.FLOAT, TensorProto.FLOAT16, TensorProto.DOUBLE)
     return [tensor for tensor in model.graph.initializer if tensor.name in mapped and tensor.data_type in floats]
 
@@ -401,6 +398,7 @@ def _largest(model: ModelProto, change: Callable[[np.ndarray], np.ndarray]) -> b
 
 def _flipped(model: ModelProto, bit: int) -> bool:
     def change(array: np.ndarray) -> np.ndarray:
+        array = array.copy()
         flat = array.ravel().view(np.uint32)
         flat[int(np.argmax(np.abs(array)))] ^= np.uint32(1 << bit)
         return array
@@ -455,12 +453,16 @@ def _operator_replaced(model: ModelProto, operators: tuple[str, ...], by: str, *
     return False
 
 
-def _map(model: ModelProto) -> list[dict]:
+def entries(model: ModelProto) -> list[dict]:
     texts = [entry.value for entry in model.metadata_props if entry.key == WEIGHT_MAP_KEY]
     return json.loads(texts[0]) if texts else []
 
 
-def _merged(model: ModelProto, tell: Callable[[ModelProto, str, str], None]) -> bool:
+def merged(model: ModelProto, told: str | None) -> bool:
+    """Merge two initializers of weights that are equal, and tell the map that both are the kept one, or leave it.
+
+    With `told` None the map forgets the weight that was dropped.
+    """
     for one, other in _pairs_of_one_shape(model):
         kept, dropped = one.name, other.name
         readers = [node for node in _nodes(model) if dropped in node.input]
@@ -468,16 +470,17 @@ def _merged(model: ModelProto, tell: Callable[[ModelProto, str, str], None]) -> 
             for node in readers:
                 node.input[:] = [kept if name == dropped else name for name in node.input]
             model.graph.initializer.remove(other)
-            tell(model, dropped, kept)
+            if told != "as before":
+                _told(model, dropped, kept if told else None)
             return True
     return False
 
 
-def _remap(model: ModelProto, dropped: str, kept: str | None) -> None:
+def _told(model: ModelProto, dropped: str, kept: str | None) -> None:
     """Say that the weights of one initializer lie in another, or leave them out."""
-    entries = [entry for entry in _map(model) if kept is not None or entry["initializer"] != dropped]
-    for entry in entries:
+    told = [entry for entry in entries(model) if kept is not None or entry["initializer"] != dropped]
+    for entry in told:
         entry["initializer"] = kept if entry["initializer"] == dropped else entry["initializer"]
     for prop in model.metadata_props:
         if prop.key == WEIGHT_MAP_KEY:
-            prop.value = json.dumps(entries)
+            prop.value = json.dumps(told)

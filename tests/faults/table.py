@@ -52,7 +52,8 @@ CHOSEN = (
     "tied_by_a_reversible_embedding",
     "lstm_states_from_a_projection",
 )
-MERGED = {words for words in onnx_faults.FAULTS if "merged" in words}
+_ALL = {*onnx_faults.FAULTS, *bundle_faults.FAULTS}
+MERGED = {words for words in _ALL if "merged" in words}  # tried on a model in which two weights are equal
 
 
 @dataclass(frozen=True)
@@ -102,7 +103,7 @@ def main(arguments: list[str]) -> int:
         print(f"{number} of {len(names)}: {name}, {time.monotonic() - began:.0f} s", file=sys.stderr, flush=True)
     print(rendered(tried))
     is_whole = not options.names and options.sample is None
-    untried = sorted({*onnx_faults.FAULTS, *bundle_faults.FAULTS} - {each.fault for each in tried}) if is_whole else []
+    untried = sorted(_ALL - {each.fault for each in tried}) if is_whole else []
     for fault in untried:
         print(f"fits no model: {fault}")
     print(counted(tried))
@@ -121,10 +122,11 @@ def in_model(name: str, folder: Path) -> Iterator[Tried]:
     try:
         pipeline.export_bundle(model, sound, options=options)
         yield from _in_file(name, model, sound, folder / "spoilt", MERGED)
-        yield from _in_bundle(name, sound, folder)
+        yield from _in_bundle(name, sound, folder, MERGED)
         if _with_two_equal_weights(model):
             pipeline.export_bundle(model, equal, options=options)
-            yield from _in_file(name, model, equal, folder / "spoilt", set(onnx_faults.FAULTS) - MERGED)
+            yield from _in_file(name, model, equal, folder / "spoilt", _ALL - MERGED)
+            yield from _in_bundle(name, equal, folder, _ALL - MERGED)
     except PipelineError as refusal:
         print(f"{name} is not exported: {refusal}", file=sys.stderr)
 
@@ -176,9 +178,11 @@ def _moved(words: str, model: Any, sound: onnx.ModelProto, spoilt: onnx.ModelPro
     return in_files if pair is None else max(in_files, excuses.moved_by_swapping(model, pair, truth))
 
 
-def _in_bundle(name: str, sound: Path, folder: Path) -> Iterator[Tried]:
+def _in_bundle(name: str, sound: Path, folder: Path, left_out: set[str]) -> Iterator[Tried]:
     """Faults of a disk or a person."""
     for words, put in bundle_faults.FAULTS.items():
+        if words in left_out:
+            continue
         spoilt = folder / "bundle"
         shutil.rmtree(spoilt, ignore_errors=True)
         shutil.copytree(sound, spoilt)
