@@ -5,8 +5,8 @@ much of little (it normalises what its gates have all but closed), such units ar
 two implementations agree. Keras' own error in one run does not tell: its units fall where they fall.
 
 What a layer works out inside (the gates of a recurrent one) is no call site's result, and may be larger than any. An
-order of summation there is worth as much as a unit of each element that it sums: so the inputs are off too, each element
-by a unit of its own, and a result by no less than that.
+order of summation there is worth as much as a unit of each element that it sums: so the inputs are off too, each
+element by a unit of its own, and so is a result by no less.
 """
 
 from __future__ import annotations

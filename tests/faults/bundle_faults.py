@@ -93,7 +93,7 @@ def a_resealed_manifest_with_wider_budgets(folder: Path) -> bool:
 
 @fault
 def two_equal_weights_merged_and_one_forgotten(folder: Path) -> bool:
-    """Both weight maps, the file's and the manifest's, leave it out: every answer is right, every weight stored once."""
+    """Both weight maps, the file's and the manifest's, leave it out: every answer is right."""
     path = folder / bundle.ONNX_FILE
     model = onnx.load(path)
     manifest = read_manifest(folder)

@@ -454,6 +454,7 @@ def _operator_replaced(model: ModelProto, operators: tuple[str, ...], by: str, *
 
 
 def entries(model: ModelProto) -> list[dict]:
+    """The weight map in the file's metadata."""
     texts = [entry.value for entry in model.metadata_props if entry.key == WEIGHT_MAP_KEY]
     return json.loads(texts[0]) if texts else []
 
