@@ -168,9 +168,17 @@ peers: $(INSTALLED) ## our ONNX files and the time they take to write, beside ot
 
 prove: $(EXPORTED) ## the long checks; their output is kept in docs/proof/
 	@mkdir -p docs/proof
-	@$(VENV)/bin/python -m pytest -m prove -rA --no-header --override-ini=addopts= -p no:cacheprovider 2>&1 | tee build/prove.txt
-	@{ echo "commit $$(git rev-parse HEAD)"; $(VENV)/bin/python -m pip freeze --exclude-editable | \
-	  grep -E '^(keras|numpy|onnx|onnxruntime|tensorflow|tf2onnx)=='; cat build/prove.txt; } > docs/proof/prove.txt
+	@$(call proof,prove,$(VENV)/bin/python -m pytest -m prove -rA --no-header --override-ini=addopts= -p no:cacheprovider)
+	@$(call proof,faults,$(VENV)/bin/python -m tests.faults.table)
+	@$(call proof,alarms,$(VENV)/bin/python -m tests.faults.alarms)
+	@tail -qn 1 docs/proof/faults.txt docs/proof/alarms.txt
+
+# $1 the file in docs/proof, $2 what prints it: kept whether it holds or not, under the commit and versions it is of.
+define proof
+  $2 > build/$1.txt && held=0 || held=1; cat build/$1.txt; \
+  { echo "commit $$(git rev-parse HEAD)"; $(VENV)/bin/python -m pip freeze --exclude-editable | \
+  grep -E '^(keras|numpy|onnx|onnxruntime|tensorflow|tf2onnx)=='; cat build/$1.txt; } > docs/proof/$1.txt; exit $$held
+endef
 
 lock: $(INSTALLED) ## resolve the lock files again (needs the network)
 	@$(VENV)/bin/uv pip compile pyproject.toml --all-extras --universal --output-file requirements/main.lock $(LOCK_OPTIONS)

@@ -105,6 +105,7 @@ def of_kind(kind: str, spec: InputSpec, batch: int = 32) -> np.ndarray:
 
 FLOATS = InputSpec(name="x", shape=("batch", 5), dtype="float32")
 IDS = InputSpec(name="ids", shape=("batch", 9), dtype="int32", ids_below=7)
+SERIES = InputSpec(name="series", shape=("batch", "series_time", 2), dtype="float32")
 TEXT = InputSpec(name="text", shape=("batch", "time"), dtype="int32", ids_below=7, is_masked=True)
 
 
@@ -113,6 +114,8 @@ def test_only_kinds_that_fit_are_named():
     assert kinds(signature(FLOATS)) == ("random", *FLOAT_KINDS)
     assert kinds(signature(IDS)) == ("random", "smallest ids", "largest ids")
     assert kinds(signature(TEXT))[3:] == (*PADDINGS, "shortest", "longest")
+    two = Signature(inputs=(TEXT, SERIES), outputs=())
+    assert kinds(two)[-2:] == ("rising lengths", "falling lengths")
 
 
 FLOAT_KINDS = ("scaled 1e-06", "scaled 0.001", "scaled 1000", "scaled 1e+06", "zeros", "one hot")
@@ -167,6 +170,14 @@ def test_free_axes_are_the_shortest_and_much_longer():
     short = Signature(inputs=(TEXT,), outputs=(), shortest_axis=4)
     assert generate(short, 2, 1, "shortest")["text"].shape == (2, 4)
     assert generate(short, 2, 1, "longest")["text"].shape == (2, 64)
+
+
+def test_of_two_free_axes_each_is_the_longer_once():
+    """Which one a model must not find too short is not known."""
+    two = Signature(inputs=(TEXT, SERIES), outputs=())
+    rising, falling = (generate(two, 2, 1, kind) for kind in ("rising lengths", "falling lengths"))
+    assert rising["text"].shape[1] < rising["series"].shape[1]
+    assert falling["text"].shape[1] > falling["series"].shape[1]
 
 
 def test_a_kind_of_another_version_is_refused():

@@ -12,8 +12,8 @@ from pipeline.cases import RANDOM
 from pipeline.errors import BadInput
 from pipeline.graph.fresh import NotRebuildable
 from pipeline.truth.float64 import float64_clone
-from pipeline.truth.freeze import BATCHES, freeze
-from tests.zoo import ZOO
+from pipeline.truth.freeze import BATCHES, Asked, freeze
+from tests.zoo import ZOO, fill
 
 
 def test_every_batch_is_frozen_with_both_answers(tmp_path) -> None:
@@ -78,6 +78,30 @@ def test_every_kind_of_case_that_fits_is_frozen(tmp_path) -> None:
     kinds_ = {case.kind for case in truth.cases}
     assert {"largest ids", "padded left", "padded between", "rows of padding", "longest"} <= kinds_
     assert not {"scaled 1e+06", "one hot"} & kinds_
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_axes_that_have_to_agree_bear_one_name_whatever_is_drawn(tmp_path, seed) -> None:
+    """Keras runs a recurrent layer under a mask that is too long, but not under one that is too short."""
+    truth = freeze(ZOO["gaps_in_between"](), tmp_path, seed=seed)
+    assert {spec.shape[1] for spec in truth.signature.inputs} == {"time"}
+
+
+def test_a_weight_that_wrappers_share_is_perturbed_in_the_reference_too(tmp_path) -> None:
+    """Its clone holds one for each wrapper: Keras' own error stays one of rounding."""
+    truth = freeze(ZOO["three_wrappers_of_one_network"](), tmp_path)
+    assert all(budget.keras < 1e-5 for budget in truth.budgets if budget.kind == "perturbed")
+    assert any(case.weight for case in truth.cases)
+
+
+def test_a_model_asked_again_with_other_weights_gives_what_a_new_one_gives(tmp_path) -> None:
+    """It is traced once, and the reference follows."""
+    model = ZOO["gru_with_every_output"]()
+    asked = Asked(model)
+    asked.freeze(tmp_path)
+    fill(model, 7)
+    again = asked.freeze(tmp_path, seed=7)
+    assert again == freeze(model, tmp_path, seed=7)
 
 
 def test_a_float64_clone_keeps_sharing_and_weights() -> None:

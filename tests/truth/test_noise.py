@@ -48,6 +48,16 @@ def test_an_output_made_of_little_moves_by_much() -> None:
     assert np.abs(noisy - plain).max() > 0.1
 
 
+def test_large_inputs_move_what_is_worked_out_inside_a_layer() -> None:
+    """Of gates that are all but saturated, in sums a thousand times as large as the layer's results."""
+    x = keras.Input((5, 3), name="x")
+    model = keras.Model(x, layers.LSTM(4, return_sequences=True)(x))
+    fill(model, 3)
+    value = np.random.default_rng(0).normal(size=(64, 5, 3))
+    plain, noisy = moved(model, value, 1e3 * value)
+    assert np.abs(noisy - plain).max() > 10 * UNIT
+
+
 @pytest.mark.parametrize("name", ["masked_encoder_decoder", "network_over_time", "gru_with_every_output"])
 def test_masks_loops_and_several_results_come_through(name: str) -> None:
     """The answer is still the model's."""
