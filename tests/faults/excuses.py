@@ -1,4 +1,4 @@
-"""Whether a fault that no check saw could have been seen: how far it moves answers, measured in Keras' own error.
+"""Whether a fault that no check saw could have been seen: how far it moves answers, measured in float32's own error.
 
 On inputs that the check does not use, else a check that asks too little would excuse itself.
 """
@@ -7,77 +7,103 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
 
 import keras
 import numpy as np
 import onnxruntime
-import tensorflow as tf
 from onnx import ModelProto
 
-from pipeline import cases
-from pipeline.budget_rule import ULPS
+from pipeline import bundle
+from pipeline.bundle import CaseArrays
 from pipeline.graph.call import named_call
 from pipeline.records import Truth
+from pipeline.truth.freeze import Asked
+from pipeline.verify.behaviour import plain
 
 Arrays = Mapping[str, np.ndarray]
 Run = Callable[[Arrays], Arrays]
 
-SEEDS, BATCH = (1, 2, 3), 32
+SEEDS = (1, 2, 3)
 
 
-def moved_in_files(sound: ModelProto, spoilt: ModelProto, truth: Truth) -> float:
-    """How far a spoilt file's answers lie from the sound one's, at most, as a multiple of Keras' own float32 error.
+@dataclass
+class Fresh:
+    """A model with its answers to inputs of other seeds than the check's; `folder` is an empty one to work in."""
 
-    Infinite where one of them does not run, or only one gives a number.
-    """
-    sessions = []
-    for model in (sound, spoilt):
-        options = onnxruntime.SessionOptions()
-        options.log_severity_level = 4
-        sessions.append(onnxruntime.InferenceSession(model.SerializeToString(), options))
-    names = [value.name for value in sound.graph.output]
-    one, other = (lambda feed, own=own: dict(zip(names, own.run(names, dict(feed)), strict=True)) for own in sessions)
-    return _moved(one, other, truth)
+    model: keras.Model
+    folder: Path
+
+    def moved_in_files(self, sound: ModelProto, spoilt: ModelProto) -> float:
+        """How far a spoilt file's answers lie from the sound one's, as a multiple of float32's own error, at most.
+
+        Infinite where one of them does not run, or only one gives a number.
+        """
+        return self._moved(_running(sound), _running(spoilt))
+
+    def moved_by_swapping(self, pair: tuple[str, str]) -> float:
+        """The same for Keras itself, given two of its inputs in each other's place."""
+        call = named_call(self.model, self.frozen[0][0].signature)
+
+        def answers(feed: Arrays) -> Arrays:
+            tensors = {name: keras.ops.convert_to_tensor(value) for name, value in feed.items()}
+            return {name: np.asarray(value) for name, value in call(tensors).items()}
+
+        one, other = pair
+        return self._moved(answers, lambda feed: answers({**feed, one: feed[other], other: feed[one]}))
+
+    @cached_property
+    def frozen(self) -> list[tuple[Truth, tuple[CaseArrays, ...]]]:
+        """Keras' answers, with its errors on these very inputs."""
+        asked, found = Asked(self.model), []
+        for seed in SEEDS:
+            truth = asked.freeze(self.folder, seed=seed)
+            found.append((truth, plain(bundle.read_cases(self.folder / bundle.SAMPLES, truth))))
+        return found
+
+    def _moved(self, one: Run, other: Run) -> float:
+        largest = 0.0
+        for truth, cases in self.frozen:
+            for case in cases:
+                try:
+                    answers, others = one(case.inputs), other(case.inputs)
+                except Exception:  # noqa: BLE001 - a runtime's own exceptions: a refusal can be seen
+                    return math.inf
+                for spec in truth.signature.outputs:
+                    name = spec.name
+                    own = self._own_error(name, case.case.kind)
+                    largest = max(largest, _moved(answers[name], others[name], own))
+        return largest
+
+    def _own_error(self, output: str, kind: str) -> float | None:
+        """What Keras errs by in cases of a kind, or units in the last place inside the model: the largest of all seeds.
+
+        Relative to the output's scale; None where no float64 tells.
+        """
+        found = [truth.budget(output, kind) for truth, _ in self.frozen]
+        errors = [max(each.keras, each.noise) for each in found if each is not None and each.rule == "derived"]
+        return max(errors, default=None)
 
 
-def moved_by_swapping(model: keras.Model, pair: tuple[str, str], truth: Truth) -> float:
-    """The same for Keras itself, given two of its inputs in each other's place."""
-    call = named_call(model, truth.signature)
-
-    def answers(feed: Arrays) -> Arrays:
-        return {name: np.asarray(value) for name, value in call({k: tf.constant(v) for k, v in feed.items()}).items()}
-
-    one, other = pair
-    return _moved(answers, lambda feed: answers({**feed, one: feed[other], other: feed[one]}), truth)
+def _running(model: ModelProto) -> Run:
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = 4
+    session: Any = onnxruntime.InferenceSession(model.SerializeToString(), options)
+    names = [value.name for value in model.graph.output]
+    return lambda feed: dict(zip(names, session.run(names, dict(feed)), strict=True))
 
 
-def _moved(one: Run, other: Run, truth: Truth) -> float:
-    static = next((spec.shape[0] for spec in truth.signature.inputs if spec.shape), 1)
-    batch = BATCH if isinstance(static, str) else static
-    largest = 0.0
-    for seed in SEEDS:
-        for kind in cases.kinds(truth.signature):
-            feed = cases.generate(truth.signature, batch, seed, kind)
-            try:
-                answers, others = one(feed), other(feed)
-            except Exception:  # noqa: BLE001 - a runtime's own exceptions: refusing is an answer that can be seen
-                return math.inf
-            for spec in truth.signature.outputs:
-                largest = max(largest, _in_own_errors(answers[spec.name], others[spec.name], truth, spec.name, kind))
-    return largest
-
-
-def _in_own_errors(one: np.ndarray, other: np.ndarray, truth: Truth, output: str, kind: str) -> float:
-    budget = truth.budget(output, kind)
-    if budget is None or one.shape != other.shape:
-        return 0.0 if one.shape == other.shape and np.array_equal(one, other) else math.inf
-    if not np.array_equal(np.isfinite(one), np.isfinite(other)):
+def _moved(one: np.ndarray, other: np.ndarray, own: float | None) -> float:
+    if own is None:
+        return 0.0 if np.array_equal(one, other, equal_nan=True) else math.inf
+    if one.shape != other.shape or not np.array_equal(np.isfinite(one), np.isfinite(other)):
         return math.inf
     finite = np.isfinite(one)
     first, second = one[finite].astype(np.float64), other[finite].astype(np.float64)
     error = float(np.max(np.abs(first - second), initial=0.0))
     scale = float(np.max(np.abs(first), initial=0.0))
-    # Keras' error in cases of this kind, and no less than a unit in the last place of the output's scale.
-    own = (budget.keras + float(np.finfo(one.dtype).eps)) * scale
-    own += budget.absolute / ULPS if budget.rule == "derived" else 0.0
-    return 0.0 if error == 0 else error / own if own > 0 else math.inf
+    unit = max(own, float(np.finfo(one.dtype).eps)) * scale  # one in the last place at least
+    return 0.0 if error == 0 else error / unit if unit > 0 else math.inf

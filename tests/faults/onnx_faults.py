@@ -282,7 +282,7 @@ def an_attention_mask_ignored(model: ModelProto) -> bool:
     stored = _stored(model)
     for node in _nodes(model):
         other = stored.get(node.input[2]) if node.op_type == "Where" else None
-        if other is not None and other.data_type == TensorProto.FLOAT and _values(other).max(initial=0) < -1e8:
+        if other is not None and other.data_type == TensorProto.FLOAT and _values(other).max() < -1e8:
             node.CopyFrom(helper.make_node("Identity", [node.input[1]], list(node.output), name=node.name))
             return True
     return False
@@ -384,7 +384,7 @@ def _values(tensor: TensorProto) -> np.ndarray:
 
 
 def _set(tensor: TensorProto, values: np.ndarray) -> None:
-    tensor.CopyFrom(numpy_helper.from_array(np.ascontiguousarray(values, values.dtype), tensor.name))
+    tensor.CopyFrom(numpy_helper.from_array(np.array(values, order="C"), tensor.name))
 
 
 def _largest(model: ModelProto, change: Callable[[np.ndarray], np.ndarray]) -> bool:

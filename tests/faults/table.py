@@ -4,7 +4,7 @@
 
 Names are those of the built-in models (untrained) and of the zoo. Prints a line for each fault with how often it was
 planted and caught, and by which checks. Below stand the faults that were not: excused, with their size, where they
-move answers by less than Keras' own float32 error, else missed. The exit status is 1 if one was missed.
+move answers by less than float32's own error, else missed. The exit status is 1 if one was missed.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ import onnx
 
 from pipeline import bundle
 from pipeline.errors import PipelineError
-from pipeline.records import Check, Truth, Verdict
+from pipeline.records import Check, Verdict
 from pipeline.verify import onnx_half
 from pipeline.verify.verdict import verify_directory
 from tests.faults import bundle_faults, onnx_faults
@@ -60,7 +60,7 @@ MERGED = {words for words in _ALL if "merged" in words}  # tried on a model in w
 class Tried:
     """One fault in one model, and the checks that failed on it.
 
-    `moved` is how far a fault that none failed on moves answers, as a multiple of Keras' own error (`excuses.py`).
+    `moved` is how far a fault that none failed on moves answers, as a multiple of float32's own error (`excuses.py`).
     """
 
     fault: str
@@ -153,10 +153,13 @@ def _with_two_equal_weights(model: Any) -> bool:
 
 def _in_file(name: str, model: Any, sound: Path, spoilt: Path, left_out: set[str]) -> Iterator[Tried]:
     """Faults of an exporter: no hash gives them away."""
-    truth = bundle.read_truth(sound)
+    from tests.faults.excuses import Fresh  # wakes TensorFlow
+
     spoilt.mkdir(exist_ok=True)
     (spoilt / bundle.SAMPLES).write_bytes((sound / bundle.SAMPLES).read_bytes())
-    (spoilt / bundle.TRUTH).write_text(truth.model_dump_json())
+    (spoilt / bundle.TRUTH).write_text(bundle.read_truth(sound).model_dump_json())
+    (spoilt / "fresh").mkdir(exist_ok=True)
+    fresh = Fresh(model, spoilt / "fresh")
     for words, put in onnx_faults.FAULTS.items():
         proto = onnx.load(sound / bundle.ONNX_FILE)
         if words in left_out or not put(proto):
@@ -166,16 +169,14 @@ def _in_file(name: str, model: Any, sound: Path, spoilt: Path, left_out: set[str
             caught_by = _failed(onnx_half.verify(spoilt / bundle.ONNX_FILE, spoilt))
         moved = math.inf
         if not caught_by and words not in onnx_faults.OF_FORM:
-            moved = _moved(words, model, onnx.load(sound / bundle.ONNX_FILE), proto, truth)
+            moved = _moved(words, fresh, onnx.load(sound / bundle.ONNX_FILE), proto)
         yield Tried(words, name, caught_by, moved)
 
 
-def _moved(words: str, model: Any, sound: onnx.ModelProto, spoilt: onnx.ModelProto, truth: Truth) -> float:
-    from tests.faults import excuses  # wakes TensorFlow
-
+def _moved(words: str, fresh: Any, sound: onnx.ModelProto, spoilt: onnx.ModelProto) -> float:
     pair = onnx_faults.swappable(sound) if words == "inputs swapped" else None
-    in_files = excuses.moved_in_files(sound, spoilt, truth)
-    return in_files if pair is None else max(in_files, excuses.moved_by_swapping(model, pair, truth))
+    in_files: float = fresh.moved_in_files(sound, spoilt)
+    return in_files if pair is None else max(in_files, fresh.moved_by_swapping(pair))
 
 
 def _in_bundle(name: str, sound: Path, folder: Path, left_out: set[str]) -> Iterator[Tried]:
@@ -221,7 +222,7 @@ def rendered(tried: list[Tried]) -> str:
 def _size(tried: Tried) -> str:
     if math.isinf(tried.moved):
         return "nothing excuses it"
-    return f"it moves answers by {tried.moved:.2g} of Keras' own error on inputs that no check used"
+    return f"it moves answers by {tried.moved:.2g} of float32's own error on inputs that no check used"
 
 
 def counted(tried: list[Tried]) -> str:

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from pathlib import Path
 
 import onnx
 import pytest
 
-from pipeline import bundle
-from pipeline.records import Truth
-from tests.faults import alarms, excuses, onnx_faults, table
-from tests.zoo.subject import Subject, export
+from tests.faults import alarms, onnx_faults, table
+from tests.faults.excuses import Fresh
+from tests.zoo.subject import Subject, export, fresh_model
 
 BUDGET, FOLLOWS = "onnx output ... within budget", "onnx follows each shared weight"
 
@@ -69,28 +68,27 @@ def test_nothing_else_is_excused_or_missed(tried) -> None:
     assert [row.fault for row in tried.values() if not row.caught_by] == ["the lowest bit of one element flipped"]
 
 
-def measured(subject: Subject, put: Callable[[onnx.ModelProto], bool]) -> float:
+def measured(subject: Subject, folder: Path, fault: str) -> float:
     """How far a fault moves a file's answers."""
     spoilt = onnx.load(subject.path)
-    assert put(spoilt)
-    truth: Truth = bundle.read_truth(subject.folder)
-    return excuses.moved_in_files(subject.proto, spoilt, truth)
+    assert onnx_faults.FAULTS[fault](spoilt)
+    return Fresh(subject.model, folder).moved_in_files(subject.proto, spoilt)
 
 
-def test_what_moves_answers_is_never_excused(sound) -> None:
+@pytest.mark.parametrize("fault", ["one weight changed by a ten thousandth", "inputs swapped"])
+def test_what_moves_answers_is_never_excused(sound, tmp_path, fault) -> None:
     """Measured, whatever its name."""
-    assert measured(sound, onnx_faults.FAULTS["one weight changed by a ten thousandth"]) > 1
-    assert measured(sound, onnx_faults.FAULTS["inputs swapped"]) > 1
+    assert measured(sound, tmp_path, fault) > 1
 
 
 def test_swapped_inputs_are_excused_where_keras_answers_alike(sound, tmp_path) -> None:
-    """A distance between two towers, and an encoder with its decoder."""
-    symmetric = export("siamese_tower_with_dropout", tmp_path)
-    assert isinstance(symmetric, Subject)
-    for subject, is_symmetric in ((symmetric, True), (sound, False)):
-        pair = onnx_faults.swappable(subject.proto)
-        assert pair is not None
-        assert (excuses.moved_by_swapping(subject.model, pair, subject.truth) <= 1) == is_symmetric
+    """A distance between two views, and an encoder with its decoder."""
+    symmetric = fresh_model("siamese_tower_with_dropout")
+    for model, names, is_symmetric in (
+        (symmetric, ("left", "right"), True),
+        (sound.model, ("source", "target"), False),
+    ):
+        assert (Fresh(model, tmp_path).moved_by_swapping(names) <= 1) == is_symmetric
 
 
 def test_a_fault_of_form_is_missed_where_no_check_sees_it() -> None:
