@@ -38,9 +38,9 @@ class Fresh:
     folder: Path
 
     def moved_in_files(self, sound: ModelProto, spoilt: ModelProto) -> float:
-        """How far a spoilt file's answers lie from the sound one's, as a multiple of float32's own error, at most.
+        """How far a spoilt file's answers lie from the sound one's, at most: 1 is as far as two right ones can.
 
-        Infinite where one of them does not run, or only one gives a number.
+        Each errs by float32's own error. Infinite where one of them does not run, or only one gives a number.
         """
         return self._moved(_running(sound), _running(spoilt))
 
@@ -105,5 +105,6 @@ def _moved(one: np.ndarray, other: np.ndarray, own: float | None) -> float:
     first, second = one[finite].astype(np.float64), other[finite].astype(np.float64)
     error = float(np.max(np.abs(first - second), initial=0.0))
     scale = float(np.max(np.abs(first), initial=0.0))
-    unit = max(own, float(np.finfo(one.dtype).eps)) * scale  # one in the last place at least
-    return 0.0 if error == 0 else error / unit if unit > 0 else math.inf
+    # A unit in the last place at least; and both sides err by as much, each its own way.
+    both = 2 * max(own, float(np.finfo(one.dtype).eps)) * scale
+    return 0.0 if error == 0 else error / both if both > 0 else math.inf

@@ -60,7 +60,7 @@ MERGED = {words for words in _ALL if "merged" in words}  # tried on a model in w
 class Tried:
     """One fault in one model, and the checks that failed on it.
 
-    `moved` is how far a fault that none failed on moves answers, as a multiple of float32's own error (`excuses.py`).
+    `moved` is how far a fault that none failed on moves answers: 1 is as far as two right ones lie (`excuses.py`).
     """
 
     fault: str
@@ -222,7 +222,7 @@ def rendered(tried: list[Tried]) -> str:
 def _size(tried: Tried) -> str:
     if math.isinf(tried.moved):
         return "nothing excuses it"
-    return f"it moves answers by {tried.moved:.2g} of float32's own error on inputs that no check used"
+    return f"on inputs that no check used it moves answers by {tried.moved:.2g} of what two right ones differ by"
 
 
 def counted(tried: list[Tried]) -> str:
