@@ -272,6 +272,24 @@ def test_a_runtime_that_dies_of_a_signal_is_a_failed_check(tmp_path):
     assert found == {"onnxruntime stays alive": "killed by SIGABRT while running inputs of shapes (1, 4), (1, 4)"}
 
 
+@pytest.mark.parametrize("location", ["missing.data", "../outside.data"])
+def test_weights_that_lie_elsewhere_are_a_failed_check(tmp_path, location):
+    """Not a half that ends with a traceback."""
+    model = onnx_model()
+    del model.metadata_props[:]  # without a map every tensor is read
+    (tmp_path / "outside.data").write_bytes(bytes(4096))
+    tensor = max(model.graph.initializer, key=lambda each: len(numpy_helper.to_array(each).tobytes()))
+    tensor.ClearField("raw_data")
+    tensor.ClearField("float_data")
+    tensor.data_location = TensorProto.EXTERNAL
+    tensor.external_data.add(key="location", value=location)
+    write_truth(tmp_path / "bundle" / "truth")
+    (tmp_path / "bundle" / "candidate.onnx").write_bytes(model.SerializeToString())
+    found = failed(verify_file(tmp_path / "bundle" / "candidate.onnx", tmp_path / "bundle" / "truth"))
+    assert "onnxruntime stays alive" not in found
+    assert f"the elements of tensor {tensor.name!r} can't be read" in found["weight map"]
+
+
 def test_a_half_that_takes_too_long_is_a_failed_check(tmp_path):
     """Its process is gone then."""
     write_truth(tmp_path / "truth")
