@@ -22,6 +22,7 @@ OF_FORM: set[str] = set()
 _GATES = {"LSTM": 4, "GRU": 3}
 _LENGTHS = 4  # the input of a recurrent node that says how many steps of each row count
 _STATE_OUTPUT = 1  # of a recurrent node: Y, Y_h, Y_c
+_TRUTHS = ("Not", "And", "Or", "Equal", "Greater", "Less")  # operators that give booleans
 _SMALL, _SMALLER = 1.01, 1.0001
 
 
@@ -274,6 +275,27 @@ def a_mask_ignored(model: ModelProto) -> bool:
     for node in masked:
         node.input[_LENGTHS] = ""
     return bool(masked)
+
+
+@fault
+def every_step_said_to_count(model: ModelProto) -> bool:
+    """Masks are all true where steps are counted: in recurrent layers and in pooling."""
+    made_by = {name: node.op_type for node in _nodes(model) for name in node.output}
+    made_by |= {
+        value.name: "Not" for value in model.graph.input if value.type.tensor_type.elem_type == TensorProto.BOOL
+    }
+    found = False
+    for number, node in enumerate(_nodes(model)):
+        readers = {each.op_type for each in _nodes(model) if set(node.output) & set(each.input)}
+        is_of_truths = node.op_type == "Cast" and made_by.get(node.input[0]) in _TRUTHS
+        if is_of_truths and readers & {"CumSum", "ReduceSum"}:
+            mask, not_mask, all_true = node.input[0], f"fault{number}/not", f"fault{number}/all"
+            at = list(model.graph.node).index(node)
+            model.graph.node.insert(at, helper.make_node("Or", [mask, not_mask], [all_true]))
+            model.graph.node.insert(at, helper.make_node("Not", [mask], [not_mask]))
+            node.input[0] = all_true
+            found = True
+    return found
 
 
 @fault
