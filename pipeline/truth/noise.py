@@ -7,6 +7,9 @@ two implementations agree. Keras' own error in one run does not tell: its units 
 What a layer works out inside (the gates of a recurrent one) is no call site's result, and may be larger than any. An
 order of summation there is worth as much as a unit of each element that it sums: so the inputs are off too, each
 element by a unit of its own, and so is a result by no less.
+
+Exact zeros stay: they are padding, what a ReLU or a gate has closed, a row that does not count. Every precision has
+them where float64 has, and layers decide by them; were they off, a mask would be lost and anything be allowed.
 """
 
 from __future__ import annotations
@@ -96,9 +99,9 @@ class Noise:
 
 
 def _off(tensor: Any, by: Any, seed: tuple[int, int]) -> Any:
-    """Every element by so much, up or down."""
+    """Every element by so much, up or down, but for exact zeros."""
     draw = tf.random.stateless_uniform(tf.shape(tensor), seed, dtype=tf.float64)
-    return tensor + tf.sign(draw - 0.5) * by
+    return tensor + tf.sign(draw - 0.5) * tf.where(tensor == 0, tf.zeros_like(tensor), by * tf.ones_like(tensor))
 
 
 def _each(result: Any, change: Callable[[Any], Any]) -> Any:

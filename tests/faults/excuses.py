@@ -79,13 +79,12 @@ class Fresh:
         return largest
 
     def _own_error(self, output: str, kind: str) -> float | None:
-        """What Keras errs by in cases of a kind, or units in the last place inside the model: the largest of all seeds.
+        """What Keras errs by in cases of a kind, relative to the output's scale: the largest of all seeds.
 
-        Relative to the output's scale; None where no float64 tells.
+        None where no float64 tells. Not what noise makes: a budget that is too wide by it would excuse itself.
         """
         found = [truth.budget(output, kind) for truth, _ in self.frozen]
-        errors = [max(each.keras, each.noise) for each in found if each is not None and each.rule == "derived"]
-        return max(errors, default=None)
+        return max((each.keras for each in found if each is not None and each.rule == "derived"), default=None)
 
 
 def _running(model: ModelProto) -> Run:

@@ -45,6 +45,7 @@ CHOSEN = (
     "mask_through_layers_without_time",
     "gaps_in_between",  # masks of any pattern, every kind of recurrent layer
     "rows_without_a_valid_step",
+    "masked_rows_under_a_bias",  # decided by exact zeros
     "gru_with_every_output",  # outputs of one shape
     "judged_real_and_made",  # leaky relu
     "attention_block_twice",  # a mask of attention

@@ -48,6 +48,17 @@ def test_an_output_made_of_little_moves_by_much() -> None:
     assert np.abs(noisy - plain).max() > 0.1
 
 
+def test_exact_zeros_stay_and_with_them_what_is_decided_by_them() -> None:
+    """Rows that a product has closed are padding, before and after."""
+    x = keras.Input((4, 3), name="x")
+    model = keras.Model(x, layers.LSTM(3)(layers.Masking()(x * ops.cast(x > 0, "float32"))))
+    fill(model, 3)
+    value = np.random.default_rng(0).normal(size=(32, 4, 3))
+    value[:, 2:] = -np.abs(value[:, 2:])
+    plain, noisy = moved(model, value, value)
+    assert 0 < np.abs(noisy - plain).max() < 20 * UNIT
+
+
 def test_large_inputs_move_what_is_worked_out_inside_a_layer() -> None:
     """Of gates that are all but saturated, in sums a thousand times as large as the layer's results."""
     x = keras.Input((5, 3), name="x")
