@@ -86,8 +86,10 @@ def read_manifest(directory: Path) -> Manifest:
         raise BadInput(
             f"{directory} is not a bundle: it holds no {MANIFEST}; expected what `shared-layers export` writes"
         )
-    manifest = store.read_record(path, Manifest)
-    _refuse_broken_seal(path, manifest.seal)
+    _refuse_link_out(directory, MANIFEST)
+    text = store.read_text(path)
+    manifest = store.parsed_record(text, path, Manifest)
+    _refuse_broken_seal(path, text, manifest.seal)
     for name, digest in manifest.files.items():
         _refuse_outside(directory, name)
         if not 0 <= digest.size <= _LARGEST_FILE:
@@ -95,10 +97,9 @@ def read_manifest(directory: Path) -> Manifest:
     return manifest
 
 
-def _refuse_broken_seal(path: Path, seal: str) -> None:
+def _refuse_broken_seal(path: Path, text: bytes, seal: str) -> None:
     sealed, unsealed = seal.encode(), _UNSEALED.encode()
-    text = path.read_bytes()
-    if hashlib.sha256(text.replace(sealed, unsealed)).hexdigest() != seal:
+    if len(sealed) != len(unsealed) or hashlib.sha256(text.replace(sealed, unsealed)).hexdigest() != seal:
         raise BadInput(f"{path} was changed after it was written (its seal does not fit): export the model again")
 
 
@@ -107,7 +108,15 @@ def _refuse_outside(directory: Path, name: str) -> None:
     is_plain = plain.as_posix() == name and not plain.is_absolute() and ".." not in plain.parts and "\\" not in name
     if not is_plain or name in ("", ".") or "\0" in name or name in _UNHASHED:
         raise BadInput(f"the manifest of {directory} names the file {name!r}: expected a plain path inside the bundle")
-    if not (directory / name).resolve().is_relative_to(directory.resolve()):
+    _refuse_link_out(directory, name)
+
+
+def _refuse_link_out(directory: Path, name: str) -> None:
+    try:
+        is_inside = (directory / name).resolve().is_relative_to(directory.resolve())
+    except (OSError, RuntimeError):  # RuntimeError: a link to itself, before Python 3.13
+        is_inside = False
+    if not is_inside:
         raise BadInput(f"{name!r} in {directory} is a link that leads out of the bundle: copy the file itself there")
 
 
@@ -136,7 +145,7 @@ def _check_file(directory: Path, name: str, manifest: Manifest) -> Check:
     expected = manifest.files[name]
     path = directory / name
     title = f"file {name}"
-    if not path.is_file():
+    if not os.path.isfile(path):  # pathlib raises for a name that is too long
         return Check(name=title, passed=False, detail="missing")
     size = path.stat().st_size
     if size != expected.size:

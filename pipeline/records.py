@@ -11,7 +11,8 @@ from collections.abc import Iterable
 from typing import Annotated, Any, Literal
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, GetCoreSchemaHandler
+from pydantic_core import CoreSchema
 
 Shape = tuple[int | str, ...]
 Variant = Literal["shared", "unshared", "batched"]
@@ -21,10 +22,28 @@ Format = Literal["onnx", "saved_model", "keras"]
 Number = Annotated[float, Field(strict=False)]
 
 
+def _stop_at_first_error(schema: Any) -> None:
+    """Let every sequence and mapping end at its first wrong item: a file of wrong items would fill the memory."""
+    if isinstance(schema, dict):
+        if schema.get("type") in ("tuple", "list", "dict"):
+            schema["fail_fast"] = True
+        for part in schema.values():
+            _stop_at_first_error(part)
+    elif isinstance(schema, list):
+        for part in schema:
+            _stop_at_first_error(part)
+
+
 class Record(BaseModel):
     """A frozen value: compared by content, read strictly, written as JSON."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True, ser_json_inf_nan="strings")
+
+    @classmethod
+    def __get_pydantic_core_schema__(cls, source: type[BaseModel], handler: GetCoreSchemaHandler) -> CoreSchema:
+        schema = handler(source)
+        _stop_at_first_error(schema)
+        return schema
 
 
 # --- what a model takes and gives ---------------------------------------------------------------------------------

@@ -8,6 +8,7 @@ import fcntl
 import hashlib
 import os
 import shutil
+import stat
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -22,6 +23,10 @@ from pipeline.records import FileDigest, Record
 RecordType = TypeVar("RecordType", bound=Record)
 
 _CHUNK_BYTES = 1 << 20
+# Bytes, and commas: a value takes two bytes of JSON, and up to a kilobyte of memory once it is wrong. The manifest of
+# a model of 10,000 weights is within both.
+_LARGEST_RECORD = 1 << 24
+_MOST_VALUES = 1 << 18
 _AT_FDCWD = -100  # Linux: paths are relative to the working directory
 _RENAME_EXCHANGE = 2  # renameat2(2) on Linux and renamex_np(2)'s RENAME_SWAP on macOS have the same value
 
@@ -49,12 +54,51 @@ def read_record(path: Path, kind: type[RecordType]) -> RecordType:
     Raises:
         BadInput: if there is none, or it is not one of a known format.
     """
+    return parsed_record(read_text(path), path, kind)
+
+
+def read_text(path: Path) -> bytes:
+    """The bytes of the record at `path`, no more than one can have.
+
+    Raises:
+        BadInput: if there is none, it is no file or too large.
+    """
     try:
-        return kind.model_validate_json(path.read_bytes())
+        refuse_special(path)
+        with path.open("rb") as stream:
+            text = stream.read(_LARGEST_RECORD + 1)
     except FileNotFoundError:
         raise BadInput(f"{path} is missing: the stage that writes it has not finished") from None
     except OSError as error:
         raise BadInput(f"{path} can't be read: {error.strerror}") from error
+    if len(text) > _LARGEST_RECORD or text.count(b",") > _MOST_VALUES:
+        limit = f"{_LARGEST_RECORD} bytes and {_MOST_VALUES} values"
+        raise BadInput(f"{path} is larger than any record ({limit}): it is not what was written there")
+    return text
+
+
+def refuse_special(path: Path) -> int:
+    """The size in bytes of the file at `path`, once it is known to be one: opening a pipe would wait for ever.
+
+    Raises:
+        OSError: if there is nothing, a folder, or something else that is no file.
+    """
+    found = path.stat()
+    if stat.S_ISDIR(found.st_mode):
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
+    if not stat.S_ISREG(found.st_mode):
+        raise OSError(errno.EINVAL, "Not a regular file", str(path))
+    return found.st_size
+
+
+def parsed_record(text: bytes, path: Path, kind: type[RecordType]) -> RecordType:
+    """The record of `kind` in the JSON `text`, which was read from `path`.
+
+    Raises:
+        BadInput: if it is not one of a known format.
+    """
+    try:
+        return kind.model_validate_json(text)
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         where = ".".join(str(part) for part in first["loc"]) or "the file"

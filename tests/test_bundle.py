@@ -96,6 +96,30 @@ def test_a_link_that_leads_out_of_the_bundle_is_refused(folder, tmp_path):
         bundle.read_manifest(folder)
 
 
+def test_a_manifest_that_is_a_link_out_of_the_bundle_is_refused(folder, tmp_path):
+    """As is one that leads to itself."""
+    (folder / "manifest.json").rename(tmp_path / "elsewhere.json")
+    (folder / "manifest.json").symlink_to(tmp_path / "elsewhere.json")
+    with pytest.raises(BadInput, match="leads out of the bundle"):
+        bundle.read_manifest(folder)
+
+
+@pytest.mark.parametrize("name", ["x" * 5000, "a/" * 3000 + "b", "a\nb"])
+def test_a_name_that_no_file_can_have_is_a_missing_file(folder, name):
+    """Too long for the file system, or with a line break."""
+    reseal(folder, files={name: FileDigest(sha256="0" * 64, size=1)})
+    assert failed(folder)[f"file {name}"] == "missing"
+
+
+@pytest.mark.parametrize("seal", ["", "0", "\u00e9" * 64])
+def test_a_seal_of_another_length_is_refused(folder, seal):
+    """An empty one would be found between any two bytes."""
+    path = folder / "manifest.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"seal": seal}), encoding="utf-8")
+    with pytest.raises(BadInput, match="seal does not fit"):
+        bundle.read_manifest(folder)
+
+
 @pytest.mark.parametrize("size", [-1, 1 << 50])
 def test_an_absurd_size_is_refused(folder, size):
     """No file has a negative size or a petabyte."""

@@ -10,9 +10,10 @@ import textwrap
 from pathlib import Path
 
 import pytest
+from pydantic import ValidationError
 
 from pipeline.errors import BadInput
-from pipeline.records import FileDigest, Parameters
+from pipeline.records import FileDigest, Measurements, Parameters
 from pipeline.store import digest, digests, publishing, read_record, write_record
 
 MARKER = "manifest.json"
@@ -163,6 +164,42 @@ def test_a_record_that_is_not_known_is_refused(tmp_path, text: str, message: str
     """With the field that is wrong."""
     (tmp_path / "record.json").write_text(text)
     with pytest.raises(BadInput, match=message):
+        read_record(tmp_path / "record.json", Parameters)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [b" " * (1 << 24) + b"{}", b"[" + b"1," * (1 << 19) + b"1]"],
+)
+def test_a_record_that_is_too_large_is_refused_before_it_is_parsed(tmp_path, text: bytes) -> None:
+    """By its bytes, and by its values: each takes a hundred times its bytes in memory."""
+    (tmp_path / "record.json").write_bytes(text)
+    with pytest.raises(BadInput, match="is larger than any record"):
+        read_record(tmp_path / "record.json", Parameters)
+
+
+@pytest.mark.parametrize("text", ["[" * 100_000, '{"stored": ' + "[" * 100_000, '{"stored": ' + "9" * 100_000 + "}"])
+def test_deep_nesting_and_long_numbers_are_one_line(tmp_path, text: str) -> None:
+    """No recursion, no arithmetic."""
+    (tmp_path / "record.json").write_text(text)
+    with pytest.raises(BadInput, match="is not a Parameters this version reads") as refusal:
+        read_record(tmp_path / "record.json", Parameters)
+    assert len(str(refusal.value)) < 1000
+
+
+def test_of_many_wrong_items_the_first_is_told(tmp_path) -> None:
+    """An error for each of a hundred thousand would fill the memory."""
+    (tmp_path / "record.json").write_text('{"cells": [' + "{}," * 100_000 + "{}]}")
+    with pytest.raises(BadInput) as refusal:
+        read_record(tmp_path / "record.json", Measurements)
+    assert isinstance(refusal.value.__cause__, ValidationError)
+    assert refusal.value.__cause__.error_count() < 20
+
+
+def test_a_pipe_in_a_records_place_is_refused_and_not_waited_for(tmp_path) -> None:
+    """Opening it would last for ever."""
+    os.mkfifo(tmp_path / "record.json")
+    with pytest.raises(BadInput, match="Not a regular file"):
         read_record(tmp_path / "record.json", Parameters)
 
 
