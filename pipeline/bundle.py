@@ -5,8 +5,6 @@ from __future__ import annotations
 import difflib
 import hashlib
 import os
-import zipfile
-import zlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -15,6 +13,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from pipeline import cases, store
+from pipeline.array_archive import ArrayArchive, opened
 from pipeline.errors import BadInput, one_line
 from pipeline.records import Case, Check, Manifest, TensorSpec, Truth
 
@@ -30,12 +29,7 @@ CARD = "README.md"
 _UNHASHED = frozenset({MANIFEST, MEASUREMENTS})
 _UNSEALED = "0" * 64
 _LARGEST_FILE = 1 << 40  # bytes; no artifact of a Keras model comes near a TiB
-_LARGEST_SAMPLES = 1 << 30  # bytes, unpacked; exporting keeps samples.npz to 16 MB, so more is a zip bomb
-# What numpy and zipfile raise on a damaged or foreign archive.
-_BROKEN_ARCHIVE = (
-    *(ValueError, OSError, EOFError, KeyError, MemoryError, NotImplementedError, RuntimeError),
-    *(zipfile.BadZipFile, zlib.error),
-)
+_MOST_DRAWN = 1 << 29  # elements of inputs that are drawn again; exporting keeps a case to 64 MiB
 
 
 @dataclass(frozen=True)
@@ -190,39 +184,48 @@ def read_cases(path: Path, truth: Truth) -> tuple[CaseArrays, ...]:
         raise BadInput(
             f"{path} is not the archive that was frozen (its sha256 or size differs): freeze the truth again"
         )
-    try:
-        with zipfile.ZipFile(path) as archive:
-            unpacked = sum(member.file_size for member in archive.infolist())
-        if unpacked > _LARGEST_SAMPLES:
-            raise BadInput(f"{path} would unpack to {unpacked} bytes, above the limit of {_LARGEST_SAMPLES}")
-        with np.load(path, allow_pickle=False) as arrays:
-            return tuple(_case_arrays(arrays, case, truth) for case in truth.cases)
-    except _BROKEN_ARCHIVE as error:
-        raise BadInput(f"{path} can't be read as an archive of arrays: {one_line(error)}") from error
+    by_key = {case.key: case for case in truth.cases}
+    if len(by_key) != len(truth.cases):
+        raise BadInput(f"{path} has two cases of one key by its record: freeze the truth again")
+    _refuse_too_many_drawn(truth)
+    with opened(path) as arrays:
+        inputs = {case.key: _own_inputs(arrays, case, truth) for case in truth.cases if case.inputs_of is None}
+        return tuple(_case_arrays(arrays, case, truth, inputs) for case in truth.cases)
 
 
-def _case_arrays(arrays: Mapping[str, np.ndarray], case: Case, truth: Truth) -> CaseArrays:
-    signature = truth.signature
+def _refuse_too_many_drawn(truth: Truth) -> None:
+    drawn = 0
+    for case in truth.cases:
+        if case.inputs_sha256 is not None and case.seed is not None:
+            drawn += cases.elements(truth.signature, case.batch, case.seed, case.kind)
+        if drawn > _MOST_DRAWN:
+            raise BadInput(f"case {case.key!r} brings the inputs to draw to {drawn} elements: freeze the truth again")
+
+
+def _own_inputs(arrays: ArrayArchive, case: Case, truth: Truth) -> dict[str, np.ndarray]:
+    if case.inputs_sha256 is not None:
+        return _drawn_again(case, truth)
+    return {spec.name: _member(arrays, f"{case.key}/in/{spec.name}", spec, case) for spec in truth.signature.inputs}
+
+
+def _case_arrays(
+    arrays: ArrayArchive, case: Case, truth: Truth, inputs: Mapping[str, dict[str, np.ndarray]]
+) -> CaseArrays:
+    """One case; `inputs` are those of the cases that have their own, by key."""
 
     def group(kind: str, specs: Iterable[TensorSpec]) -> dict[str, np.ndarray]:
         return {spec.name: _member(arrays, f"{case.key}/{kind}/{spec.name}", spec, case) for spec in specs}
 
-    def inputs_of(case: Case) -> dict[str, np.ndarray]:
-        if case.inputs_of is not None:
-            found = [each for each in truth.cases if each.key == case.inputs_of and each.inputs_of is None]
-            if not found:
-                raise BadInput(f"case {case.key!r} has the inputs of {case.inputs_of!r}, which is no case with inputs")
-            return inputs_of(found[0])
-        if case.inputs_sha256 is not None:
-            return _drawn_again(case, truth)
-        return {s.name: _member(arrays, f"{case.key}/in/{s.name}", s, case) for s in signature.inputs}
-
+    of = case.key if case.inputs_of is None else case.inputs_of
+    if of not in inputs:
+        raise BadInput(f"case {case.key!r} has the inputs of {of!r}, which is no case with inputs")
+    outputs = truth.signature.outputs
     has_float64 = truth.no_float64 is None and not case.is_reported
     return CaseArrays(
         case=case,
-        inputs=inputs_of(case),
-        float32=group("f32", signature.outputs),
-        float64=group("f64", [spec for spec in signature.outputs if _is_float(spec)]) if has_float64 else None,
+        inputs=inputs[of],
+        float32=group("f32", outputs),
+        float64=group("f64", [spec for spec in outputs if _is_float(spec)]) if has_float64 else None,
     )
 
 
@@ -232,7 +235,10 @@ def _drawn_again(case: Case, truth: Truth) -> dict[str, np.ndarray]:
             f"case {case.key!r} was drawn by version {truth.generator} of the generator, this is version "
             f"{cases.GENERATOR_VERSION}: freeze the truth again"
         )
-    inputs = cases.generate(truth.signature, case.batch, case.seed, case.kind)
+    try:
+        inputs = cases.generate(truth.signature, case.batch, case.seed, case.kind)
+    except (ValueError, MemoryError) as error:  # numpy's, for a signature that no model has
+        raise BadInput(f"case {case.key!r} can't be drawn: {one_line(error)}; freeze the truth again") from error
     if cases.sha256_of(inputs) != case.inputs_sha256:
         raise BadInput(f"case {case.key!r} is drawn otherwise by numpy {np.__version__}: freeze the truth again")
     return inputs
@@ -242,10 +248,10 @@ def _is_float(spec: TensorSpec) -> bool:
     return spec.dtype.startswith("float")
 
 
-def _member(arrays: Mapping[str, np.ndarray], key: str, spec: TensorSpec, case: Case) -> np.ndarray:
+def _member(arrays: ArrayArchive, key: str, spec: TensorSpec, case: Case) -> np.ndarray:
     if key not in arrays:
         raise BadInput(f"the frozen truth holds no {key!r}, which its record promises: freeze the truth again")
-    array = np.asarray(arrays[key])
+    array = arrays[key]
     at_batch = tuple(case.batch if axis == "batch" else axis for axis in spec.shape)
     if not spec.model_copy(update={"shape": at_batch}).accepts(array.shape):
         raise BadInput(f"{key!r} in the frozen truth has shape {array.shape}, expected {_axes(at_batch)}")

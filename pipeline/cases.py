@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 from collections.abc import Mapping
 
 import numpy as np
@@ -80,15 +81,14 @@ def generate(signature: Signature, batch: int, seed: int, kind: str = RANDOM) ->
     if kind not in (RANDOM, *_FLOAT_KINDS, *REPORTED_KINDS, *_ID_KINDS, *_PADDINGS, *_LENGTHS, *_ORDERS):
         raise BadInput(f"no cases of kind {kind!r} are drawn: they come from another version, freeze the truth again")
     rng = np.random.default_rng((seed, batch))
-    sizes = _axis_sizes(signature, batch, rng)
-    if kind in _LENGTHS:
-        length = signature.shortest_axis * (_LONGEST_CASE_IN_SHORTEST if kind == "longest" else 1)
-        sizes = {axis: batch if axis == "batch" else length for axis in sizes}
-    elif kind in _ORDERS:
-        # A model may read no further than the shorter of two axes that have to agree: only one order shows it.
-        free = [axis for axis in sizes if axis != "batch"][:: 1 if kind == _ORDERS[0] else -1]
-        sizes |= {axis: signature.shortest_axis + number for number, axis in enumerate(free)}
+    sizes = _axis_sizes(signature, batch, rng, kind)
     return {spec.name: _draw(spec, sizes, rng, kind) for spec in signature.inputs}
+
+
+def elements(signature: Signature, batch: int, seed: int, kind: str = RANDOM) -> int:
+    """How many elements the inputs of a case have, told without drawing them."""
+    sizes = _axis_sizes(signature, batch, np.random.default_rng((seed, batch)), kind)
+    return sum(math.prod(_shape(spec, sizes)) for spec in signature.inputs)
 
 
 def sha256_of(feed: Mapping[str, np.ndarray]) -> str:
@@ -100,19 +100,29 @@ def sha256_of(feed: Mapping[str, np.ndarray]) -> str:
     return sha.hexdigest()
 
 
-def _axis_sizes(signature: Signature, batch: int, rng: np.random.Generator) -> dict[str, int]:
+def _axis_sizes(signature: Signature, batch: int, rng: np.random.Generator, kind: str) -> dict[str, int]:
     sizes = {"batch": batch}
     for spec in signature.inputs:
         for axis in spec.shape:
             if isinstance(axis, str) and axis not in sizes:
                 shortest = signature.shortest_axis
                 sizes[axis] = int(rng.integers(shortest, _LONGEST_IN_SHORTEST * shortest + 1))
+    if kind in _LENGTHS:
+        length = signature.shortest_axis * (_LONGEST_CASE_IN_SHORTEST if kind == "longest" else 1)
+        sizes = {axis: batch if axis == "batch" else length for axis in sizes}
+    elif kind in _ORDERS:
+        # A model may read no further than the shorter of two axes that have to agree: only one order shows it.
+        free = [axis for axis in sizes if axis != "batch"][:: 1 if kind == _ORDERS[0] else -1]
+        sizes |= {axis: signature.shortest_axis + number for number, axis in enumerate(free)}
     return sizes
 
 
+def _shape(spec: InputSpec, sizes: dict[str, int]) -> tuple[int, ...]:
+    return tuple(sizes[axis] if isinstance(axis, str) else axis for axis in spec.shape)
+
+
 def _draw(spec: InputSpec, sizes: dict[str, int], rng: np.random.Generator, kind: str) -> np.ndarray:
-    shape = tuple(sizes[axis] if isinstance(axis, str) else axis for axis in spec.shape)
-    values = _values(spec, shape, rng)
+    values = _values(spec, _shape(spec, sizes), rng)
     if _is_float(spec) and kind in (*_FLOAT_KINDS, *REPORTED_KINDS):
         values = _of_float_kind(values, kind, rng)
     elif kind in _ID_KINDS and not _is_float(spec) and spec.dtype != "bool":

@@ -14,7 +14,9 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, GetCoreSchemaHandler
 from pydantic_core import CoreSchema
 
-Shape = tuple[int | str, ...]
+Size = Annotated[int, Field(ge=0, le=(1 << 63) - 1)]  # what a file format or numpy can hold
+Count = Annotated[int, Field(ge=0, le=1 << 31)]
+Shape = tuple[Size | str, ...]
 Variant = Literal["shared", "unshared", "batched"]
 Format = Literal["onnx", "saved_model", "keras"]
 
@@ -70,7 +72,7 @@ class InputSpec(TensorSpec):
     `is_masked`: zeros (ids) or zero rows (features) mean padding.
     """
 
-    ids_below: int | None = None
+    ids_below: Annotated[Size, Field(ge=1)] | None = None
     is_masked: bool = False
 
 
@@ -84,7 +86,7 @@ class Signature(Record):
     inputs: tuple[InputSpec, ...]
     outputs: tuple[TensorSpec, ...]
     renamed: dict[str, str] = {}
-    shortest_axis: int = 3
+    shortest_axis: Count = 3
 
 
 class FileDigest(Record):
@@ -227,12 +229,12 @@ class Case(Record):
 
     key: str
     kind: str
-    batch: int
-    seed: int | None = None
+    batch: Count
+    seed: Size | None = None
     inputs_sha256: str | None = None
     inputs_of: str | None = None
     weight: str | None = None
-    weight_seed: int = 0
+    weight_seed: Size = 0
 
     @property
     def is_reported(self) -> bool:

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from pipeline import bundle
+from pipeline.cases import GENERATOR_VERSION
 from pipeline.errors import BadInput
 from pipeline.records import Case, FileDigest, InputSpec, Signature, TensorSpec, Truth
 from pipeline.store import digest
@@ -216,7 +217,7 @@ def test_a_pickle_in_the_archive_is_refused_and_never_run(tmp_path, monkeypatch)
     monkeypatch.chdir(tmp_path)
     bomb = np.array([Bomb()], dtype=object)
     path, truth = samples(tmp_path, write_truth(tmp_path), lambda a: a | {"random1/in/left": bomb})
-    with pytest.raises(BadInput, match="can't be read as an archive of arrays"):
+    with pytest.raises(BadInput, match="holds no plain numbers"):
         bundle.read_cases(path, truth)
     assert not (tmp_path / "unpickled").exists()
 
@@ -249,6 +250,40 @@ def test_an_archive_that_would_unpack_to_gigabytes_is_refused(tmp_path):
             member.write(bytes(1 << 26))
     with pytest.raises(BadInput, match="would unpack to"):
         bundle.read_cases(path, truth.model_copy(update={"samples": digest(path)}))
+
+
+def drawn(folder, signature=SIGNATURE, **changes):
+    """A truth whose first case is drawn again, and has `changes`."""
+    truth = write_truth(folder)
+    case = truth.cases[0].model_copy(update={"seed": 0, "inputs_sha256": "0" * 64, **changes})
+    return truth.model_copy(update={"cases": (case,), "generator": GENERATOR_VERSION, "signature": signature})
+
+
+@pytest.mark.parametrize(
+    ("changes", "shape"),
+    [({"batch": 10**9}, ("batch", WIDTH)), ({"kind": "longest"}, ("batch", 10**12)), ({}, (2**62,))],
+)
+def test_inputs_to_draw_are_counted_before_they_are_drawn(tmp_path, changes, shape):
+    """A record of some bytes must not fill the memory."""
+    inputs = (SIGNATURE.inputs[0].model_copy(update={"shape": shape}),)
+    truth = drawn(tmp_path, SIGNATURE.model_copy(update={"inputs": inputs}), **changes)
+    with pytest.raises(BadInput, match="brings the inputs to draw to"):
+        bundle.read_cases(tmp_path / "samples.npz", truth)
+
+
+def test_a_signature_for_which_nothing_can_be_drawn_is_one_line(tmp_path):
+    """More axes than numpy has."""
+    inputs = (SIGNATURE.inputs[0].model_copy(update={"shape": (1,) * 100}),)
+    truth = drawn(tmp_path, SIGNATURE.model_copy(update={"inputs": inputs}))
+    with pytest.raises(BadInput, match="can't be drawn"):
+        bundle.read_cases(tmp_path / "samples.npz", truth)
+
+
+def test_two_cases_of_one_key_are_refused(tmp_path):
+    """They would multiply what is held."""
+    truth = write_truth(tmp_path)
+    with pytest.raises(BadInput, match="two cases of one key"):
+        bundle.read_cases(tmp_path / "samples.npz", truth.model_copy(update={"cases": truth.cases[:1] * 2}))
 
 
 def test_without_a_float64_clone_there_is_no_float64_answer(tmp_path):
