@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+from collections import ChainMap
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,8 +17,12 @@ from rich.table import Table
 from pipeline.duplicates import find_duplicates
 from pipeline.errors import BadInput
 from pipeline.records import AuditReport, Duplicate, InitializerUse
+from pipeline.store import refuse_special
 
 _LONGEST_READER_LIST = 4
+_LARGEST_PROTOBUF = (1 << 31) - 1  # bytes; what is larger keeps its tensors in external data
+_MOST_ELEMENTS = 1 << 62  # of a tensor: its bytes are a number of 64 bits too
+_LONGEST_NUMBER = 19  # digits of 64 bits
 
 
 def audit(path: Path) -> AuditReport:
@@ -27,14 +33,16 @@ def audit(path: Path) -> AuditReport:
     lies, and read where two tensors could be duplicates.
 
     Raises:
-        BadInput: if `path` is missing, is no ONNX model, or names external data that is missing or too short.
+        BadInput: if `path` is missing, is no ONNX model, holds a tensor with less than its shape says, or names
+            external data that is missing, too short or outside of its folder.
     """
     model = read_onnx(path)
     uses = initializer_uses(model)
-    for tensor in (*model.graph.initializer, *inner_tensors(model)):
+    tensors = (*model.graph.initializer, *inner_tensors(model))
+    for tensor in tensors:
         if tensor.data_location == TensorProto.EXTERNAL:
             _refuse_missing_data(path, tensor)
-    again = find_duplicates(model, (*model.graph.initializer, *inner_tensors(model)), path.parent)
+    again = find_duplicates(model, tensors, path.parent)
     return AuditReport(file=str(path), stored=sum(use.size for use in uses), initializers=uses, duplicates=again)
 
 
@@ -45,23 +53,68 @@ def read_onnx(path: Path) -> ModelProto:
         BadInput: if `path` is missing or is no ONNX model.
     """
     try:
+        size = refuse_special(path)
+        if size > _LARGEST_PROTOBUF:
+            raise BadInput(f"{path} is not an ONNX file: it has {size} bytes, the format ends at {_LARGEST_PROTOBUF}")
         model = onnx.load(path, format="protobuf", load_external_data=False)
     except OSError as error:
         raise BadInput(f"{path} can't be read: {error.strerror}; expected an ONNX file") from error
+    except ValueError as error:  # a zero byte in the path
+        raise BadInput(f"{path} can't be read: {error}; expected an ONNX file") from error
     except DecodeError as error:
         raise BadInput(f"{path} is not an ONNX file: {' '.join(str(error).split())}") from error
     # An empty file, and some that are not ONNX at all, parse as a message without any field.
     if not model.HasField("graph") or not model.ir_version:
         raise BadInput(f"{path} is not an ONNX file: it holds no graph")
+    # Of bytes that are no UTF-8 protobuf makes `bytes`, where every name is expected to be text.
+    if any(isinstance(text, bytes) for text in _texts(model)):
+        raise BadInput(f"{path} is not an ONNX file: it holds a name that is no text in UTF-8")
     return model
+
+
+def _texts(model: ModelProto) -> Iterator[str | bytes]:
+    """Every name and value in a model that is read as text."""
+    graphs = [model.graph]
+    for entry in model.metadata_props:
+        yield from (entry.key, entry.value)
+    for function in model.functions:
+        yield function.name
+        yield function.domain
+    for node in _all_nodes(model):
+        yield from (node.name, node.op_type, node.domain, *node.input, *node.output)
+        for attribute in node.attribute:
+            yield attribute.name
+            graphs += [body for _, body in _subgraphs(attribute)]
+            tensors = [attribute.t, attribute.sparse_tensor.values, *attribute.tensors]
+            yield from (text for tensor in tensors for text in _texts_of_tensor(tensor))
+    for graph in graphs:
+        yield from (value.name for value in (*graph.input, *graph.output))
+        tensors = [*graph.initializer, *(sparse.values for sparse in graph.sparse_initializer)]
+        yield from (text for tensor in tensors for text in _texts_of_tensor(tensor))
+
+
+def _texts_of_tensor(tensor: TensorProto) -> Iterator[str | bytes]:
+    yield tensor.name
+    for entry in tensor.external_data:
+        yield from (entry.key, entry.value)
+
+
+def _all_nodes(model: ModelProto) -> Iterator[NodeProto]:
+    """The nodes of the main graph, of functions and, after the node that holds it, of each body."""
+    nodes = [*model.graph.node, *(node for function in model.functions for node in function.node)]
+    for node in nodes:  # grows while it is walked
+        yield node
+        for attribute in node.attribute:
+            for _, body in _subgraphs(attribute):
+                nodes += body.node
 
 
 def initializer_uses(model: ModelProto) -> tuple[InitializerUse, ...]:
     """Every stored tensor of `model`, largest first, with the nodes that read it."""
     walk = _Walk()
-    walk.graph(model.graph, {}, "")
+    walk.graph(model.graph, ChainMap(), "")
     for function in model.functions:
-        walk.nodes(function.node, {}, f"{function.name}/")
+        walk.nodes(function.node, ChainMap(), f"{function.name}/")
     found = (stored.use() for stored in walk.stored)
     return tuple(sorted(found, key=lambda use: (-use.size, use.name)))
 
@@ -73,15 +126,14 @@ def described(tensor: TensorProto) -> InitializerUse:
 
 def inner_tensors(model: ModelProto) -> Iterator[TensorProto]:
     """The stored tensors that are no initializers of the main graph: of bodies, functions and nodes themselves."""
-    nodes = [*model.graph.node, *(node for function in model.functions for node in function.node)]
-    for node in nodes:  # grows while it is walked
+    for node in _all_nodes(model):
         for attribute in node.attribute:
             if attribute.type == AttributeProto.TENSOR:
                 yield attribute.t
-            yield from attribute.tensors
+            elif attribute.type == AttributeProto.TENSORS:
+                yield from attribute.tensors
             for _, body in _subgraphs(attribute):
                 yield from body.initializer
-                nodes += body.node
 
 
 def render(report: AuditReport) -> Table:
@@ -132,14 +184,18 @@ class _Stored:
         )
 
 
+# Maps names to stored tensors, or to None for names that hide an outer one.
+_Scope = ChainMap[str, _Stored | None]
+
+
 @dataclass
 class _Walk:
-    """One pass over a model. A scope maps names to stored tensors, or to None for names that hide an outer one."""
+    """One pass over a model."""
 
     stored: list[_Stored] = field(default_factory=list)
 
-    def graph(self, graph: GraphProto, outer: Mapping[str, _Stored | None], path: str) -> None:
-        scope: dict[str, _Stored | None] = dict(outer)
+    def graph(self, graph: GraphProto, outer: _Scope, path: str) -> None:
+        scope = outer.new_child()
         scope.update({value.name: None for value in graph.input})
         for tensor in graph.initializer:
             scope[tensor.name] = self._add(_dense(tensor.name, tensor))
@@ -149,7 +205,7 @@ class _Walk:
         for value in graph.output:
             _read(scope, value.name, f"{path}output {value.name}")
 
-    def nodes(self, nodes: Iterable[NodeProto], scope: dict[str, _Stored | None], path: str) -> None:
+    def nodes(self, nodes: Iterable[NodeProto], scope: _Scope, path: str) -> None:
         for index, node in enumerate(nodes):
             label = path + (node.name or f"{node.op_type}#{index}")
             for name in node.input:
@@ -158,9 +214,7 @@ class _Walk:
             for attribute in node.attribute:
                 self._attribute(node, attribute, scope, label)
 
-    def _attribute(
-        self, node: NodeProto, attribute: AttributeProto, scope: dict[str, _Stored | None], label: str
-    ) -> None:
+    def _attribute(self, node: NodeProto, attribute: AttributeProto, scope: _Scope, label: str) -> None:
         for name, body in _subgraphs(attribute):
             self.graph(body, scope, f"{label}/{name}/")
         for tensor in _carried(node, attribute):
@@ -214,7 +268,9 @@ def _dense(name: str, tensor: TensorProto) -> _Stored:
 
 def _sparse(name: str, sparse: SparseTensorProto) -> _Stored:
     values = _dense(name, sparse.values)
-    return _Stored(name, tuple(sparse.dims), values.dtype, values.size + _bytes(sparse.indices))
+    return _Stored(
+        name, tuple(sparse.dims), values.dtype, values.size + _dense(f"{name} (indices)", sparse.indices).size
+    )
 
 
 def _listed(name: str, attribute: AttributeProto) -> _Stored:
@@ -240,25 +296,52 @@ _PACKED_BITS = {
 
 
 def _bytes(tensor: TensorProto) -> int:
-    if tensor.data_type == TensorProto.STRING:
-        return sum(len(text) for text in tensor.string_data)
-    elements = 1
-    for size in tensor.dims:
-        elements *= size
-    if tensor.HasField("raw_data"):
-        return len(tensor.raw_data)
+    """What a tensor stores, once it is known to store as much as its shape says."""
+    elements = _elements(tensor)
     bits = _PACKED_BITS.get(tensor.data_type)
-    if bits is not None:
-        return -(-elements * bits // 8)
-    return elements * int(onnx.helper.tensor_dtype_to_np_dtype(tensor.data_type).itemsize)
+    if tensor.data_type == TensorProto.STRING:
+        needed, size = elements, sum(len(text) for text in tensor.string_data)
+    elif bits is not None:
+        needed = size = -(-elements * bits // 8)
+    else:
+        needed, size = elements, elements * int(onnx.helper.tensor_dtype_to_np_dtype(tensor.data_type).itemsize)
+    if tensor.data_location == TensorProto.EXTERNAL:
+        return size  # held against the length of the file, where that is read
+    if tensor.HasField("raw_data"):
+        needed, size = size, len(tensor.raw_data)
+        held = size
+    else:
+        held = len(getattr(tensor, onnx.helper.tensor_dtype_to_field(tensor.data_type)))
+    if held < needed:
+        raise BadInput(
+            f"tensor {tensor.name!r} holds {held} values or bytes, its shape needs {needed}: the file is damaged"
+        )
+    return size
+
+
+def _elements(tensor: TensorProto) -> int:
+    elements = 0 if 0 in tensor.dims else 1
+    for size in tensor.dims if elements else ():
+        elements *= size
+        if not 0 < elements <= _MOST_ELEMENTS:
+            raise BadInput(f"tensor {tensor.name!r} has a size that no tensor has: the file is damaged")
+    return elements
 
 
 def _refuse_missing_data(path: Path, tensor: TensorProto) -> None:
     where = {entry.key: entry.value for entry in tensor.external_data}
-    data = path.parent / where.get("location", "")
-    offset = where.get("offset", "0")
-    if not data.is_file() or not offset.isdigit():
-        raise BadInput(f"{path} keeps {tensor.name!r} in {data}, which is missing: put it beside the ONNX file")
+    location, offset = where.get("location", ""), where.get("offset", "0")
+    data = path.parent / location
+    if os.path.isabs(location) or ".." in Path(location).parts or os.path.islink(data):
+        raise BadInput(f"{path} keeps {tensor.name!r} in {location!r}, outside of its folder: it is not looked at")
+    if not (offset.isascii() and offset.isdigit() and len(offset) <= _LONGEST_NUMBER):
+        raise BadInput(f"{path} keeps {tensor.name!r} at {offset!r} of {location!r}, which is no place in a file")
+    try:
+        size = refuse_special(data)
+    except (OSError, ValueError) as error:
+        raise BadInput(
+            f"{path} keeps {tensor.name!r} in {data}, which is missing: put it beside the ONNX file"
+        ) from error
     end = int(offset) + _bytes(tensor)
-    if data.stat().st_size < end:
-        raise BadInput(f"{data} is {data.stat().st_size} bytes, but {tensor.name!r} ends at byte {end}: it was cut off")
+    if size < end:
+        raise BadInput(f"{data} is {size} bytes, but {tensor.name!r} ends at byte {end}: it was cut off")

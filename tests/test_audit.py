@@ -1,3 +1,6 @@
+import os
+import time
+
 import numpy as np
 import onnx
 import pytest
@@ -165,3 +168,90 @@ def test_the_table_shows_bytes_and_readers_largest_first(tmp_path):
     assert "24 bytes in 2 initializers, 0 of them read by several nodes, 1 read by no node" in " ".join(text.split())
     assert text.index("tower[0]/w") < text.index("lost")
     assert "nobody" in text
+
+
+def raw(name, dims, **fields):
+    """A tensor of these dims, true or not."""
+    made = TensorProto(name=name, data_type=FLOAT, dims=dims)
+    for field, value in fields.items():
+        setattr(made, field, value)
+    return made
+
+
+@pytest.mark.parametrize(
+    "dims", [[1 << 40, 1 << 10], [1 << 62, 1 << 62], [1 << 62] * 1000, [-4], [-2, -2], [5], [1 << 28]]
+)
+@pytest.mark.parametrize("fields", [{}, {"raw_data": bytes(16)}])
+def test_a_tensor_that_holds_less_than_its_shape_says_is_refused(tmp_path, dims, fields):
+    """Nothing of that size is counted, multiplied out or allocated."""
+    path = saved(tmp_path / "m.onnx", [helper.make_node("Identity", ["x"], ["y"])], [raw("w", dims, **fields)])
+    with pytest.raises(BadInput, match="the file is damaged"):
+        audit(path)
+
+
+def outside(location, **entries):
+    """A tensor that lies in another file."""
+    made = raw("w", [4], data_location=TensorProto.EXTERNAL)
+    for key, value in {"location": location, **entries}.items():
+        made.external_data.add(key=key, value=value)
+    return made
+
+
+@pytest.mark.parametrize(
+    ("location", "entries", "message"),
+    [
+        ("/etc/passwd", {}, "outside of its folder"),
+        ("../secret", {}, "outside of its folder"),
+        ("a/../../secret", {}, "outside of its folder"),
+        ("link", {}, "outside of its folder"),
+        ("pipe", {}, "is missing"),
+        ("", {}, "is missing"),
+        ("a\0b", {}, "is missing"),
+        ("x" * 5000, {}, "is missing"),
+        ("data", {"offset": "²"}, "no place in a file"),
+        ("data", {"offset": "9" * 5000}, "no place in a file"),
+        ("data", {"offset": "-1"}, "no place in a file"),
+        ("data", {"offset": "9" * 19}, "was cut off"),
+    ],
+)
+def test_external_data_is_plainly_inside_the_folder(tmp_path, location, entries, message):
+    """A single tensor too, which nothing is compared with."""
+    (tmp_path / "secret").write_bytes(bytes(64))
+    folder = tmp_path / "model"
+    folder.mkdir()
+    (folder / "data").write_bytes(bytes(64))
+    (folder / "link").symlink_to(tmp_path / "secret")
+    os.mkfifo(folder / "pipe")
+    path = saved(folder / "m.onnx", [helper.make_node("Identity", ["x"], ["y"])], [outside(location, **entries)])
+    with pytest.raises(BadInput, match=message):
+        audit(path)
+
+
+def test_names_that_are_no_text_are_refused(tmp_path):
+    """Protobuf gives bytes for them."""
+    path = tmp_path / "m.onnx"
+    path.write_bytes(onnx_model().SerializeToString().replace(b"dense/kernel", b"dense/\xffernel"))
+    with pytest.raises(BadInput, match="no text in UTF-8"):
+        audit(path)
+
+
+def test_a_pipe_and_a_file_too_large_for_the_format_are_refused_unread(tmp_path):
+    """The first would be waited for, the second fill the memory."""
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(BadInput, match="Not a regular file"):
+        audit(tmp_path / "pipe")
+    with (tmp_path / "large").open("wb") as stream:
+        stream.truncate(1 << 36)
+    with pytest.raises(BadInput, match="the format ends at"):
+        audit(tmp_path / "large")
+    with pytest.raises(BadInput, match="null byte"):
+        audit(tmp_path / "a\0b")
+
+
+def test_a_file_of_many_bodies_is_read_in_time_that_grows_with_it(tmp_path):
+    """Names from outside are looked up, not copied into each body."""
+    bodies = [helper.make_node("If", ["yes"], [f"y{i}"], then_branch=branch("t", "w", "w0")) for i in range(3000)]
+    path = saved(tmp_path / "m.onnx", bodies, [tensor(f"w{i}", 2) for i in range(20_000)])
+    began = time.perf_counter()
+    assert len(audit(path).initializers) == 23_000
+    assert time.perf_counter() - began < 10
