@@ -6,11 +6,12 @@ import hashlib
 import itertools
 import json
 import math
+from collections import defaultdict
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
-import onnx
 from onnx import ModelProto, TensorProto, numpy_helper
 
 from pipeline.errors import BadInput, one_line
@@ -42,7 +43,7 @@ def find_duplicates(model: ModelProto, tensors: Iterable[TensorProto], folder: P
         duplicate
         for tensors in groups.values()
         if len(tensors) > 1
-        for duplicate in _in_group([(tensor, _values(tensor, folder)) for tensor in tensors], weights)
+        for duplicate in _in_group(tensors, folder, weights)
     ]
     return tuple(sorted(found, key=lambda each: (-each.size, each.name)))
 
@@ -55,36 +56,66 @@ def _counts(tensor: TensorProto) -> bool:
 def _values(tensor: TensorProto, folder: Path) -> np.ndarray:
     try:
         return np.asarray(numpy_helper.to_array(tensor, base_dir=str(folder)))
-    except (OSError, ValueError, onnx.checker.ValidationError) as error:
+    except Exception as error:  # onnx's and numpy's own, on a tensor that may hold anything
         raise BadInput(f"the elements of tensor {tensor.name!r} can't be read: {one_line(error)}") from error
 
 
-def _in_group(group: list[tuple[TensorProto, np.ndarray]], weights: dict[str, str]) -> Iterator[Duplicate]:
-    """The duplicates among tensors of one dtype and number of elements: each is told of the first that it repeats."""
-    alike: dict[str, list[tuple[TensorProto, np.ndarray]]] = {}
-    for tensor, values in group:
-        ordered = np.sort(values, axis=None)
+def _in_group(group: list[TensorProto], folder: Path, weights: dict[str, str]) -> Iterator[Duplicate]:
+    """The duplicates among tensors of one dtype and number of elements: each is told of the first that it repeats.
+
+    One tensor is in memory at a time: a small file may name the same external data many times.
+    """
+    alike: dict[str, list[TensorProto]] = {}
+    for tensor in group:
+        ordered = np.sort(_values(tensor, folder), axis=None)
         if ordered[0] != ordered[-1]:
-            alike.setdefault(hashlib.sha256(ordered.tobytes()).hexdigest(), []).append((tensor, values))
+            alike.setdefault(_digest(ordered), []).append(tensor)
     for candidates in alike.values():
-        for index, (tensor, values) in enumerate(candidates):
-            for first, other in candidates[:index]:
-                relation = _relation(values, other)
-                if relation is not None and not _are_two_weights(tensor.name, first.name, weights):
-                    is_transposed = relation == "transposed"
-                    yield Duplicate(name=tensor.name, of=first.name, size=values.nbytes, is_transposed=is_transposed)
-                    break
+        if len(candidates) > 1:
+            yield from _among_alike(candidates, folder, weights)
 
 
-def _relation(values: np.ndarray, other: np.ndarray) -> str | None:
-    """How two arrays of the same elements are the same tensor: in one order, or transposed; None if they are not."""
-    if np.array_equal(values.ravel(), other.ravel()):
-        return "equal"
-    if other.ndim > _MOST_AXES:
-        return None
-    orders: Iterable[tuple[int, ...]] = itertools.permutations(range(other.ndim))
-    is_transposed = any(np.array_equal(values.ravel(), other.transpose(order).ravel()) for order in orders)
-    return "transposed" if is_transposed else None
+@dataclass
+class _Holders:
+    """The tensors that hold some elements in one order, or could be transposed to: of each weight the first."""
+
+    of_weight: dict[str | None, tuple[int, str]] = field(default_factory=dict)  # None: of no weight that is mapped
+
+    def add(self, weight: str | None, place: int, name: str) -> None:
+        self.of_weight.setdefault(weight, (place, name))
+
+    def first(self, weight: str | None) -> tuple[int, str] | None:
+        """Where the first lies that `weight` may repeat: two weights that happen to be equal are two."""
+        found = self.of_weight.values() if weight is None else map(self.of_weight.get, (None, weight))
+        return min((each for each in found if each is not None), default=None)
+
+
+def _among_alike(candidates: list[TensorProto], folder: Path, weights: dict[str, str]) -> Iterator[Duplicate]:
+    """The duplicates among tensors of the same elements, in time that grows with their number and not its square."""
+    own = [_digest(_values(tensor, folder)) for tensor in candidates]
+    wanted = set(own)
+    equal: dict[str, _Holders] = defaultdict(_Holders)
+    transposed: dict[str, _Holders] = defaultdict(_Holders)
+    for place, tensor in enumerate(candidates):
+        weight = weights.get(tensor.name)
+        values = _values(tensor, folder).squeeze()
+        found = [
+            (*first, is_transposed)
+            for is_transposed, holders in ((False, equal[own[place]]), (True, transposed[own[place]]))
+            if (first := holders.first(weight)) is not None
+        ]
+        if found:
+            _, of, is_transposed = min(found, key=lambda each: (each[0], each[2]))
+            yield Duplicate(name=tensor.name, of=of, size=values.nbytes, is_transposed=is_transposed)
+        equal[own[place]].add(weight, place, tensor.name)
+        for order in itertools.permutations(range(values.ndim)) if values.ndim <= _MOST_AXES else ():
+            digest = _digest(values.transpose(order))
+            if digest in wanted:
+                transposed[digest].add(weight, place, tensor.name)
+
+
+def _digest(values: np.ndarray) -> str:
+    return hashlib.sha256(values.tobytes()).hexdigest()
 
 
 def _mapped_weights(model: ModelProto) -> dict[str, str]:
@@ -94,11 +125,7 @@ def _mapped_weights(model: ModelProto) -> dict[str, str]:
     try:
         for entry in json.loads(texts[0]) if texts else []:
             if entry["initializer"] is not None:
-                found.setdefault(entry["initializer"], []).append(entry["weight"])
-    except (ValueError, KeyError, TypeError):
+                found.setdefault(entry["initializer"], []).append(str(entry["weight"]))
+    except (ValueError, KeyError, TypeError, RecursionError):
         return {}
     return {initializer: "\0".join(sorted(weights)) for initializer, weights in found.items()}
-
-
-def _are_two_weights(one: str, other: str, weights: dict[str, str]) -> bool:
-    return one in weights and other in weights and weights[one] != weights[other]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 
 import numpy as np
@@ -80,5 +81,24 @@ def test_external_data_is_compared_too_and_never_outside_of_its_folder(tmp_path:
     for tensor in proto.graph.initializer:
         tensor.external_data[0].value = "../secret"
     onnx.save(proto, tmp_path / "inner" / "m.onnx")
-    with pytest.raises(BadInput, match="tensor 'a' can't be read"):
+    with pytest.raises(BadInput, match="outside of its folder"):
         audit(tmp_path / "inner" / "m.onnx")
+
+
+@pytest.mark.parametrize(
+    "text", ["[" * 100_000, "9" * 10_000, '[{"initializer": "a", "weight": 2}]', '[{"initializer": []}]']
+)
+def test_a_weight_map_that_is_none_tells_nothing(tmp_path: Path, text: str) -> None:
+    """Deep, long, or of other types."""
+    proto = model(a=KERNEL, b=KERNEL)
+    helper.set_model_props(proto, {WEIGHT_MAP_KEY: text})
+    assert found(tmp_path, proto) == [("b", "a", False)]
+
+
+def test_many_tensors_of_the_same_elements_are_compared_in_time_that_grows_with_their_number(tmp_path: Path) -> None:
+    """Each against 720 transposes of every other would take an hour."""
+    base = np.arange(64, dtype=np.float32)
+    tensors = {f"w{i}": RNG.permutation(base).reshape((2,) * 6) for i in range(500)}
+    began = time.perf_counter()
+    assert not found(tmp_path, model(**tensors))
+    assert time.perf_counter() - began < 20
