@@ -136,3 +136,20 @@ def test_deploying_auditing_and_the_onnx_half_never_need_tensorflow(folder):
     command = [sys.executable, "-P", "-c", WITHOUT_TENSORFLOW, str(folder)]
     done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
     assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize("location", ["{outside}", "../secret", "model.onnx.data"])
+def test_weights_outside_of_the_bundle_are_not_read(tmp_path, location):
+    """By a whole path, a relative one, or a link in the bundle."""
+    outside = tmp_path / "secret"
+    outside.write_bytes(KERNEL.tobytes())
+    model = onnx_model()
+    kernel = model.graph.initializer[0]
+    kernel.ClearField("raw_data")
+    kernel.data_location = onnx.TensorProto.EXTERNAL
+    kernel.external_data.add(key="location", value=location.format(outside=outside))
+    folder = write_bundle(tmp_path / "views", model)
+    if location == "model.onnx.data":
+        (folder / location).symlink_to(outside)
+    with pytest.raises(BadInput, match="External data path"):
+        load_bundle(folder)
