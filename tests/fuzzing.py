@@ -8,6 +8,7 @@ import re
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from rich.console import Console
 
@@ -86,6 +87,23 @@ def sealed(data: bytes) -> bytes:
     unsealed = _SEAL.sub(b'"seal": "' + b"0" * 64 + b'"', data, count=1)
     seal = hashlib.sha256(unsealed).hexdigest().encode()
     return _SEAL.sub(b'"seal": "' + seal + b'"', unsealed, count=1)
+
+
+def replaced(document: Any, where: list[int], value: Any, is_added: bool) -> Any:
+    """The document with `value` at a place, in another's stead or beside it; `where` chooses on the way down."""
+    if not isinstance(document, (dict, list)) or not document or not where:
+        return value
+    keys = list(document) if isinstance(document, dict) else list(range(len(document)))
+    key = keys[where[0] % len(keys)]
+    copy = dict(document) if isinstance(document, dict) else list(document)
+    if is_added and len(where) == 1:
+        if isinstance(copy, dict):
+            copy[str(value)[:100]] = document[key]
+        else:
+            copy.append(value)
+    else:
+        copy[key] = replaced(document[key], where[1:], value, is_added)
+    return copy
 
 
 def holds(read: Callable[[], object]) -> bool:

@@ -15,7 +15,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tests.fuzzing import Readers
+from tests.fuzzing import Readers, replaced
 
 EXAMPLES = int(os.environ.get("FUZZ_EXAMPLES", "150"))  # of each test; more for a longer look
 LARGEST_GROWTH = 1 << 29  # bytes
@@ -110,23 +110,6 @@ VALUES = st.recursive(
     lambda inner: st.one_of(st.lists(inner, max_size=4), st.dictionaries(TEXTS, inner, max_size=3)),
     max_leaves=6,
 )
-
-
-def replaced(document: Any, where: list[int], value: Any, is_added: bool) -> Any:
-    """The document with `value` at a place, in another's stead or beside it; `where` chooses on the way down."""
-    if not isinstance(document, (dict, list)) or not document or not where:
-        return value
-    keys = list(document) if isinstance(document, dict) else list(range(len(document)))
-    key = keys[where[0] % len(keys)]
-    copy = dict(document) if isinstance(document, dict) else list(document)
-    if is_added and len(where) == 1:
-        if isinstance(copy, dict):
-            copy[str(value)[:100]] = document[key]
-        else:
-            copy.append(value)
-    else:
-        copy[key] = replaced(document[key], where[1:], value, is_added)
-    return copy
 
 
 def test_any_value_anywhere_in_a_sealed_manifest_gives_an_answer_or_one_clear_error(readers: Readers) -> None:
