@@ -18,6 +18,7 @@ from typer.exceptions import TyperException
 
 from pipeline import printing, stages
 from pipeline.errors import BadInput, CheckFailed, PipelineError, one_line
+from pipeline.store import temporary_files_removed
 
 app = typer.Typer(
     name="shared-layers",
@@ -141,7 +142,8 @@ def export(
         _warn_unless_shared(bool(manifest.shared_layers) or variant != "shared", text)
         return True
 
-    _each(models, one, manifests if as_json else None)
+    with temporary_files_removed():
+        _each(models, one, manifests if as_json else None)
 
 
 @app.command()

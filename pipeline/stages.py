@@ -6,7 +6,6 @@ Rooms are imported inside the functions, here and nowhere else: the command line
 from __future__ import annotations
 
 import os
-import tempfile
 import warnings
 from dataclasses import dataclass
 from pathlib import Path
@@ -276,14 +275,15 @@ def verify_onnx(path: Path | str, model: keras.Model) -> Verdict:
     """
     load_tensorflow()
     from pipeline.graph.functional import as_functional
+    from pipeline.store import temporary_folder
     from pipeline.truth.freeze import freeze
     from pipeline.verify.keras_half import searched
     from pipeline.verify.verdict import verify_file
 
-    with tempfile.TemporaryDirectory(prefix="shared-layers-truth-") as folder:
+    with temporary_folder("truth") as folder:
         functional = as_functional(model)
-        freeze(functional, Path(folder))
-        return searched(verify_file(Path(path), Path(folder)), functional, Path(path), Path(folder))
+        freeze(functional, folder)
+        return searched(verify_file(Path(path), folder), functional, Path(path), folder)
 
 
 def verify(text: str, reference: Reference | None = None) -> tuple[Verdict, str]:

@@ -10,8 +10,9 @@ import os
 import shutil
 import stat
 import sys
+import tempfile
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TypeVar
 
@@ -181,6 +182,74 @@ def publishing(target: Path, why_foreign: WhyForeign) -> Iterator[Path]:
     finally:
         _remove_if_ours(workshop, lock)
         os.close(lock)
+
+
+_TEMPORARY = "shared-layers-tmp-"
+
+
+@contextmanager
+def temporary_folder(purpose: str) -> Iterator[Path]:
+    """An empty folder for as long as the block lasts; those that killed processes left behind are removed first.
+
+    A folder is locked by the process that made it, so that one without a lock is nobody's.
+
+    Raises:
+        BadInput: if there is no room for it.
+    """
+    parent = Path(tempfile.gettempdir())
+    with refusing_unwritable(parent):
+        _sweep(parent)
+        folder, lock = _locked_folder(f"{_TEMPORARY}{purpose}-")
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+        os.close(lock)
+
+
+@contextmanager
+def temporary_files_removed() -> Iterator[None]:
+    """Let what others' code (AutoGraph, tf2onnx) lays into the temporary folder go when the block ends.
+
+    After a kill the next run removes it. For a process of our own: every thread of it is meant.
+    """
+    with temporary_folder("files") as folder:
+        before = tempfile.tempdir
+        tempfile.tempdir = str(folder)
+        try:
+            yield
+        finally:
+            tempfile.tempdir = before
+
+
+def _locked_folder(prefix: str) -> tuple[Path, int]:
+    while True:
+        folder = Path(tempfile.mkdtemp(prefix=prefix))
+        try:
+            lock = os.open(folder, os.O_RDONLY)
+        except FileNotFoundError:
+            continue  # another process swept it away between its making and its lock
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            is_ours = folder.exists()
+        except BlockingIOError:
+            is_ours = False  # another process is sweeping it away
+        except OSError:
+            is_ours = True  # a file system without locks: there nothing is swept
+        if is_ours:
+            return folder, lock
+        os.close(lock)
+
+
+def _sweep(parent: Path) -> None:
+    for folder in parent.glob(f"{_TEMPORARY}*"):
+        with suppress(OSError):  # locked, another user's, or gone already
+            lock = os.open(folder, os.O_RDONLY | os.O_NOFOLLOW | os.O_DIRECTORY)
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                shutil.rmtree(folder, ignore_errors=True)
+            finally:
+                os.close(lock)
 
 
 def _absolute(target: Path) -> Path:

@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 import textwrap
 from pathlib import Path
 
@@ -14,7 +15,7 @@ from pydantic import ValidationError
 
 from pipeline.errors import BadInput
 from pipeline.records import FileDigest, Measurements, Parameters
-from pipeline.store import digest, digests, publishing, read_record, write_record
+from pipeline.store import digest, digests, publishing, read_record, temporary_folder, write_record
 
 MARKER = "manifest.json"
 
@@ -136,6 +137,32 @@ def test_a_full_disk_is_one_line_and_loses_nothing(tmp_path) -> None:
         assert [path.name for path in disk.iterdir()] == ["bundle"]
     finally:
         subprocess.run(["umount", disk], check=True)
+
+
+def test_what_a_killed_process_left_in_the_temporary_folder_goes_with_the_next_run(tmp_path, monkeypatch) -> None:
+    """A folder that a living process holds stays, and one of somebody else's name."""
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    (tmp_path / "shared-layers-notes").mkdir()
+    code = f"""
+        import tempfile, time
+        tempfile.tempdir = {str(tmp_path)!r}
+        from pipeline.store import temporary_files_removed, temporary_folder
+        with temporary_files_removed(), temporary_folder("inner") as folder:
+            (folder / "file").write_text("x")
+            print(folder, flush=True)
+            time.sleep(60)
+    """
+    with subprocess.Popen([sys.executable, "-c", textwrap.dedent(code)], stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        theirs = Path(process.stdout.readline().strip())
+        with temporary_folder("ours") as ours:
+            assert ours.is_dir()
+            assert theirs.is_dir()
+        process.kill()
+    assert theirs.is_dir()
+    with temporary_folder("ours") as ours:
+        assert sorted(path.name for path in tmp_path.iterdir()) == sorted([ours.name, "shared-layers-notes"])
+    assert [path.name for path in tmp_path.iterdir()] == ["shared-layers-notes"]
 
 
 def test_a_folder_that_can_not_be_made_is_one_line(tmp_path) -> None:

@@ -6,14 +6,13 @@ import os
 import signal
 import subprocess
 import sys
-import tempfile
 import threading
 from collections.abc import Callable
-from pathlib import Path
 from typing import IO
 
 from pipeline.errors import BadInput, CheckFailed
 from pipeline.measure.exchange import PROGRESS, REFUSED, Request
+from pipeline.store import temporary_folder
 
 THIS_INTERPRETER = sys.executable
 _WORKER = "pipeline.measure.worker"
@@ -33,8 +32,8 @@ def run_worker(request: Request, interpreter: str, limit_s: float, report: Repor
         BadInput: what the worker refuses as bad input (no GPU, a file it can't load), or no such interpreter.
         CheckFailed: if the worker dies by a signal, raises, or takes too long.
     """
-    with tempfile.TemporaryDirectory(prefix="shared-layers-measure-") as folder:
-        question, answer, log = (Path(folder) / name for name in ("request.json", "result.json", "log.txt"))
+    with temporary_folder("measure") as folder:
+        question, answer, log = (folder / name for name in ("request.json", "result.json", "log.txt"))
         question.write_text(request.model_dump_json(), encoding="utf-8")
         # -P: a file in the caller's folder must not stand in for a module of ours.
         command = [interpreter, "-P", "-m", _WORKER, str(question), str(answer)]

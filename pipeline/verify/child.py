@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import argparse
+import os
 import signal
 import subprocess
 import sys
-import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 from pipeline.records import Check, Verdict
-from pipeline.store import read_record, write_record
+from pipeline.store import read_record, temporary_folder, write_record
 
 _STEP = "step: "
 
@@ -52,10 +52,10 @@ def ask(half: Half, model: Path, truth_folder: Path, limit_s: float) -> Verdict:
 
     A process that dies of a signal, ends without an answer or takes too long is a failed check, never an exception.
     """
-    with tempfile.TemporaryDirectory(prefix="shared-layers-verify-") as folder:
-        out, log = Path(folder) / "verdict.json", Path(folder) / "log.txt"
+    with temporary_folder("verify") as folder:
+        out, log = folder / "verdict.json", folder / "log.txt"
         with log.open("wb") as stream:
-            status = run_fresh(half.module, _options(model, truth_folder, out), stream.fileno(), limit_s)
+            status = run_fresh(half.module, _options(model, truth_folder, out), stream.fileno(), folder, limit_s)
         lived = _check_life(half, status, out.is_file(), log.read_text(errors="replace"), limit_s)
         if not out.is_file():
             return Verdict(subject=str(model), checks=(lived,))
@@ -67,13 +67,17 @@ def _options(model: Path, truth_folder: Path, out: Path) -> list[str]:
     return ["--model", str(model), "--truth", str(truth_folder), "--out", str(out)]
 
 
-def run_fresh(module: str, options: list[str], log: int, limit_s: float) -> int | None:
-    """Run a module in a process of its own: its exit status (negative: the signal), or None if the time ran out."""
+def run_fresh(module: str, options: list[str], log: int, temporary: Path, limit_s: float) -> int | None:
+    """Run a module in a process of its own: its exit status (negative: the signal), or None if the time ran out.
+
+    `temporary` is where it puts what it needs for a while; `log` is the file that its output goes to.
+    """
     # -P: a file in the caller's folder must not stand in for a module of ours.
     command = [sys.executable, "-P", "-m", module, *options]
+    environ = {**os.environ, "TMPDIR": str(temporary)}
     try:
         return subprocess.run(
-            command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, timeout=limit_s, check=False
+            command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=environ, timeout=limit_s, check=False
         ).returncode
     except subprocess.TimeoutExpired:
         return None

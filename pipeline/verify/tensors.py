@@ -10,7 +10,6 @@ from __future__ import annotations
 import argparse
 import subprocess
 import sys
-import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,6 +21,7 @@ import onnxruntime
 from pipeline import bundle
 from pipeline.audit import read_onnx
 from pipeline.bundle import CaseArrays
+from pipeline.store import temporary_folder
 from pipeline.verify import sharing
 from pipeline.verify.child import run_fresh
 from pipeline.verify.overridable_weights import OverridableWeights
@@ -42,10 +42,10 @@ class Tensors:
 
 def tensors_of(model: Path, truth_folder: Path, case: str, limit_s: float = _LIMIT_S) -> Tensors | None:
     """The tensors of a file for a frozen case, or None where the runtime gave none within `limit_s` seconds."""
-    with tempfile.TemporaryDirectory(prefix="shared-layers-tensors-") as folder:
-        out = Path(folder) / "tensors.npz"
+    with temporary_folder("tensors") as folder:
+        out = folder / "tensors.npz"
         options = ["--model", str(model), "--truth", str(truth_folder), "--case", case, "--out", str(out)]
-        run_fresh(__name__, options, subprocess.DEVNULL, limit_s)
+        run_fresh(__name__, options, subprocess.DEVNULL, folder, limit_s)
         if not out.is_file():
             return None
         with np.load(out, allow_pickle=False) as archive:
