@@ -122,6 +122,7 @@ def write_record(path: Path, record: Record) -> None:
 _ADVICE = {
     errno.ENOSPC: "free some space",
     errno.EDQUOT: "free some space",
+    errno.EFBIG: "raise the limit on the size of files (ulimit -f)",
     errno.EACCES: "choose a folder you can write to",
     errno.EPERM: "choose a folder you can write to",
     errno.EROFS: "choose a folder you can write to",
@@ -175,6 +176,7 @@ def publishing(target: Path, why_foreign: WhyForeign) -> Iterator[Path]:
             scratch = _cleared(workshop)
             yield scratch
             _sync(scratch)
+            _refuse_foreign(target, why_foreign)  # filling took its time: it may not be what it was
             if target.exists():
                 _exchange(scratch, target)
             else:

@@ -165,6 +165,87 @@ def test_what_a_killed_process_left_in_the_temporary_folder_goes_with_the_next_r
     assert [path.name for path in tmp_path.iterdir()] == ["shared-layers-notes"]
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="mounts a file system")
+def test_a_file_system_that_is_read_only_is_one_line_and_loses_nothing(tmp_path) -> None:
+    """As a user without rights sees it, which the one who tests may not be."""
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    if subprocess.run(["mount", "-t", "tmpfs", "tmpfs", disk], capture_output=True).returncode != 0:
+        pytest.skip("mounting is not allowed here")
+    try:
+        publish(disk / "bundle", "first")
+        subprocess.run(["mount", "-o", "remount,ro", disk], check=True)
+        with pytest.raises(BadInput, match="Read-only file system; choose a folder you can write to"):
+            publish(disk / "bundle", "second")
+        assert (disk / "bundle" / "file").read_text() == "first"
+        assert [path.name for path in disk.iterdir()] == ["bundle"]
+    finally:
+        subprocess.run(["umount", disk], check=True)
+
+
+def test_files_that_may_grow_no_further_are_one_line_and_lose_nothing(tmp_path) -> None:
+    """A limit of the process, as a quota is one of the user; without any rights."""
+    publish(tmp_path / "bundle", "first")
+    code = f"""
+        import resource, signal
+        from pathlib import Path
+        from pipeline.errors import BadInput
+        from pipeline.store import publishing
+        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000))
+        try:
+            with publishing(Path({str(tmp_path / "bundle")!r}), lambda folder: None) as scratch:
+                (scratch / "file").write_text("x" * 2000)
+        except BadInput as error:
+            print(error)
+    """
+    done = subprocess.run([sys.executable, "-c", textwrap.dedent(code)], capture_output=True, text=True, check=True)
+    assert "File too large; raise the limit" in done.stdout
+    assert len(done.stdout.splitlines()) == 1
+    assert (tmp_path / "bundle" / "file").read_text() == "first"
+    assert [path.name for path in tmp_path.iterdir()] == ["bundle"]
+
+
+@pytest.mark.parametrize("aim", ["other", "/", "nowhere", "bundle"])
+def test_a_bundle_that_became_a_link_is_refused_and_what_it_leads_to_stays(tmp_path, aim: str) -> None:
+    """To another bundle, to the root, to nothing, to itself."""
+    publish(tmp_path / "other", "other")
+    (tmp_path / "bundle").symlink_to(aim)
+    with pytest.raises(BadInput, match="is a link, which would be replaced by a folder"):
+        publish(tmp_path / "bundle", "second")
+    assert (tmp_path / "bundle").readlink() == Path(aim)
+    assert (tmp_path / "other" / "file").read_text() == "other"
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["bundle", "other"]
+
+
+def test_a_folder_that_becomes_a_link_while_its_successor_is_made_is_left_alone(tmp_path) -> None:
+    """What is exchanged is looked at again."""
+    publish(tmp_path / "other", "other")
+    publish(tmp_path / "bundle", "first")
+
+    def publish_while_it_becomes_a_link() -> None:
+        with publishing(tmp_path / "bundle", why_foreign) as scratch:
+            (scratch / MARKER).write_text("{}")
+            (tmp_path / "bundle").rename(tmp_path / "moved")
+            (tmp_path / "bundle").symlink_to("other")
+
+    with pytest.raises(BadInput, match="is a link"):
+        publish_while_it_becomes_a_link()
+    assert (tmp_path / "bundle").readlink() == Path("other")
+    assert (tmp_path / "moved" / "file").read_text() == "first"
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["bundle", "moved", "other"]
+
+
+def test_a_workshop_that_is_a_link_is_refused(tmp_path) -> None:
+    """What it leads to is not ours to clear."""
+    (tmp_path / "theirs").mkdir()
+    (tmp_path / "theirs" / "thesis.txt").write_text("years of work")
+    (tmp_path / ".bundle.part").symlink_to("theirs")
+    with pytest.raises(BadInput, match=r"\.bundle\.part"):
+        publish(tmp_path / "bundle", "first")
+    assert (tmp_path / "theirs" / "thesis.txt").read_text() == "years of work"
+
+
 def test_a_folder_that_can_not_be_made_is_one_line(tmp_path) -> None:
     """A file stands where a folder is wanted."""
     (tmp_path / "file").write_text("x")
