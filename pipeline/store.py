@@ -128,6 +128,29 @@ _ADVICE = {
     errno.EROFS: "choose a folder you can write to",
 }
 
+_TAKES_NO_MORE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS)
+
+
+class Unwritable(OSError):
+    """A file system that takes no more, as somebody else's code told it."""
+
+
+@contextmanager
+def telling_unwritable(path: Path) -> Iterator[None]:
+    """Turn an error of somebody else's code that tells of a full or closed file system into the system's own.
+
+    Raises:
+        Unwritable: for such an error; every other is left as it is.
+    """
+    try:
+        yield
+    except Exception as error:  # TensorFlow's, h5py's and others have no number, but the system's text
+        code = next((code for code in _TAKES_NO_MORE if os.strerror(code) in str(error)), None)
+        if code is None:
+            raise
+        raise Unwritable(code, os.strerror(code), str(path)) from error
+
+
 # What tells a workshop of ours from a folder of somebody's that has its name.
 _MARK = ".shared-layers-workshop"
 _PREVIOUS = "previous"

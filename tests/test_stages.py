@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 import textwrap
 import time
 from pathlib import Path
@@ -18,6 +19,7 @@ from keras import layers
 from onnx import numpy_helper
 
 import pipeline
+from pipeline.bundle import check_files, read_manifest
 from pipeline.errors import BadInput, CheckFailed
 from pipeline.models.task import Arrays
 from tests.zoo import ZOO
@@ -155,9 +157,13 @@ def test_a_custom_layer_that_does_not_serialise_still_exports(tmp_path) -> None:
 
 
 @pytest.mark.parametrize("moment_s", [3.5, 5.0])
-def test_a_killed_export_leaves_the_old_bundle_or_the_new_one(tmp_path, moment_s: float) -> None:
-    """SIGKILL at some moment; afterwards the bundle is whole and verifies."""
-    target = tmp_path / "m"
+def test_a_killed_export_leaves_the_old_bundle_or_the_new_one(tmp_path, monkeypatch, moment_s: float) -> None:
+    """SIGKILL at some moment; afterwards the bundle is whole and verifies, and the next run leaves no litter."""
+    target = tmp_path / "bundles" / "m"
+    temporary = tmp_path / "temporary"
+    temporary.mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(temporary))
+    monkeypatch.setenv("TMPDIR", str(temporary))
     pipeline.export_bundle(ZOO["plain_sequential"](), target, options=ONNX_ONLY)
     code = f"""
         from pipeline.quiet import load_tensorflow
@@ -173,6 +179,81 @@ def test_a_killed_export_leaves_the_old_bundle_or_the_new_one(tmp_path, moment_s
         os.killpg(process.pid, signal.SIGKILL)
     assert pipeline.verify_bundle(target).passed
     pipeline.export_bundle(ZOO["plain_sequential"](), target, options=ONNX_ONLY)
+    assert [path.name for path in target.parent.iterdir()] == ["m"]
+    assert not list(temporary.glob("shared-layers*"))
+
+
+@pytest.fixture
+def disk(tmp_path):
+    """A small file system of its own."""
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    command = ["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", str(folder)]
+    if os.geteuid() != 0 or subprocess.run(command, capture_output=True).returncode != 0:
+        pytest.skip("mounting is not allowed here")
+    yield folder
+    subprocess.run(["umount", folder], check=True)
+
+
+def fill(disk: Path, room: int) -> None:
+    """Leave so many bytes."""
+    free = os.statvfs(disk).f_bavail * os.statvfs(disk).f_frsize
+    (disk / "others").write_bytes(bytes(free - room))
+
+
+def test_a_disk_that_gets_full_anywhere_in_an_export_is_one_line_and_loses_nothing(disk) -> None:
+    """While ONNX, a SavedModel or a .keras file is written: whoever tells of it, in whatever words."""
+    model = ZOO["dense_on_two_views"]()
+    pipeline.export_bundle(model, disk / "m")
+    for kilobytes in (32, 64, 104):
+        fill(disk, kilobytes * 1024)
+        with pytest.raises(BadInput, match="No space left on device; free some space"):
+            pipeline.export_bundle(model, disk / "m")
+        assert sorted(path.name for path in disk.iterdir()) == ["m", "others"]
+        manifest = read_manifest(disk / "m")
+        assert all(check.passed for check in check_files(disk / "m", manifest))
+        (disk / "others").unlink()
+
+
+def test_a_full_temporary_folder_is_no_verdict(disk, tmp_path, monkeypatch) -> None:
+    """That a half could not write its answer says nothing of the artifact."""
+    pipeline.export_bundle(ZOO["plain_sequential"](), tmp_path / "m", options=ONNX_ONLY)
+    monkeypatch.setattr(tempfile, "tempdir", str(disk))
+    fill(disk, 0)
+    with pytest.raises(BadInput, match="No space left on device; free some space"):
+        pipeline.verify_bundle(tmp_path / "m")
+
+
+def test_of_two_exports_to_one_place_one_wins_whole(tmp_path) -> None:
+    """The other is refused in one line."""
+    code = f"""
+        import sys
+        from pipeline.quiet import load_tensorflow
+        load_tensorflow()
+        import pipeline
+        from pipeline.errors import BadInput
+        from tests.zoo import ZOO
+        model = ZOO["dense_on_two_views"]()
+        print("ready", flush=True)
+        sys.stdin.readline()
+        try:
+            pipeline.export_bundle(model, {str(tmp_path / "m")!r}, options=pipeline.ExportOptions(formats=("onnx",)))
+            print("published")
+        except BadInput as error:
+            print(error)
+    """
+    command = [sys.executable, "-c", textwrap.dedent(code)]
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
+    with subprocess.Popen(command, **pipes) as one, subprocess.Popen(command, **pipes) as other:
+        for process in (one, other):
+            process.stdout.readline()
+        for process in (one, other):
+            process.stdin.write("go\n")
+            process.stdin.flush()
+        said = sorted(process.communicate(timeout=120)[0].strip() for process in (one, other))
+    assert said[1] == "published"
+    assert said[0] == "published" or "another process is writing" in said[0]
+    assert pipeline.verify_bundle(tmp_path / "m").passed
     assert [path.name for path in tmp_path.iterdir()] == ["m"]
 
 

@@ -17,6 +17,7 @@ import tensorflow as tf
 from pipeline.errors import one_line
 from pipeline.graph.call import named_call
 from pipeline.records import Signature
+from pipeline.store import Unwritable, telling_unwritable
 
 Arrays = Mapping[str, np.ndarray]
 
@@ -65,8 +66,11 @@ def export_keras(model: keras.Model, flat: keras.Model, signature: Signature, fe
 def _saved(candidate: keras.Model, path: Path, count: int) -> str | None:
     """Save a model and load it again; why that does not give the model back, if it does not."""
     try:
-        candidate.save(path)
-        loaded = len(keras.models.load_model(path).weights)
+        with telling_unwritable(path):
+            candidate.save(path)
+            loaded = len(keras.models.load_model(path).weights)
+    except Unwritable:
+        raise
     except Exception as error:  # noqa: BLE001 - saving and loading run the layers' own code
         return f"Keras can't save it so that it loads again: {_meaning(error)}"
     return None if loaded == count else f"reloaded it has {loaded} weights where the model has {count}: sharing is lost"

@@ -22,6 +22,7 @@ from pipeline.graph.call import named_call
 from pipeline.graph.flatten import unused_name
 from pipeline.graph.inference import legal_scope
 from pipeline.records import Signature
+from pipeline.store import telling_unwritable
 
 SIGNATURE = "serving_default"
 
@@ -56,7 +57,7 @@ def export_saved_model(model: keras.Model, signature: Signature, directory: Path
     captured = {id(outer) for outer, _ in concrete.graph.captures}
     variables = [variable for variable in concrete.graph.variables if id(variable.handle) in captured]
     served = _Served(variables, _tables(model, captured), concrete)
-    with _legal_names(variables):
+    with _legal_names(variables), telling_unwritable(directory):
         tf.saved_model.save(served, str(directory), signatures={SIGNATURE: concrete})
 
 

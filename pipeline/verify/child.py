@@ -12,9 +12,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pipeline.records import Check, Verdict
-from pipeline.store import read_record, temporary_folder, write_record
+from pipeline.store import read_record, refusing_unwritable, temporary_folder, write_record
 
 _STEP = "step: "
+_ROOM_FOR_AN_ANSWER = 1 << 16  # bytes
 
 
 @dataclass(frozen=True)
@@ -58,6 +59,8 @@ def ask(half: Half, model: Path, truth_folder: Path, limit_s: float) -> Verdict:
             status = run_fresh(half.module, _options(model, truth_folder, out), stream.fileno(), folder, limit_s)
         lived = _check_life(half, status, out.is_file(), log.read_text(errors="replace"), limit_s)
         if not out.is_file():
+            with refusing_unwritable(folder):  # where there is no room for an answer, that it is missing tells nothing
+                (folder / "room").write_bytes(bytes(_ROOM_FOR_AN_ANSWER))
             return Verdict(subject=str(model), checks=(lived,))
         verdict = read_record(out, Verdict)
     return verdict.model_copy(update={"checks": (lived, *verdict.checks)})
