@@ -126,9 +126,7 @@ def _exact(
             name: value.astype(np.float64) if np.issubdtype(value.dtype, np.floating) else value
             for name, value in asked.inputs.items()
         }
-        pairs = [
-            (copy, value) for variable, value in _perturbed(flat, model, asked) for copy in weights[id(variable)]
-        ]
+        pairs = [(copy, value) for variable, value in _perturbed(flat, model, asked) for copy in weights[id(variable)]]
         return list(_called(clone, signature, feed, pairs))
     except NotRebuildable:
         return None
