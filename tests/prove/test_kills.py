@@ -35,7 +35,7 @@ while True:
 """
 
 
-@pytest.mark.parametrize("kind", [signal.SIGKILL, signal.SIGINT])
+@pytest.mark.parametrize("kind", [signal.SIGKILL, signal.SIGINT], ids=lambda kind: kind.name)
 def test_after_any_kill_the_bundle_is_whole(tmp_path, monkeypatch, kind: signal.Signals) -> None:
     """Every file has the digest that the manifest names, and the next export leaves nothing beside it."""
     target = tmp_path / "bundles" / "bundle"
