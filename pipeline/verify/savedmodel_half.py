@@ -26,6 +26,7 @@ from pipeline.records import Check, Signature, TensorSpec, Truth, Verdict
 from pipeline.verify.behaviour import check_behaviour, plain
 from pipeline.verify.child import announce, answer
 from pipeline.verify.parity import ArtifactRefused, Judgement, Run, check_truth, judge, report
+from pipeline.verify.saved_operations import check_operations
 
 ARTIFACT = "saved_model"
 SESSION_ARTIFACT = "saved_model (session)"
@@ -44,12 +45,17 @@ def verify(model: Path, truth_folder: Path) -> Verdict:
         cases = bundle.read_cases(truth_folder / bundle.SAMPLES, truth)
     except BadInput as error:
         return Verdict(subject=str(model), checks=(Check(name="frozen truth", passed=False, detail=str(error)),))
+    announce("reading the SavedModel's operations")
+    computes = check_operations(model)
+    if not computes.passed:  # it is not loaded
+        return Verdict(subject=str(model), checks=(check_truth(truth, cases), computes))
     loaders = {ARTIFACT: _judge_loaded, SESSION_ARTIFACT: _judge_session}
     judgements = [_judge_or_refuse(name, partial(loader, model, truth, cases)) for name, loader in loaders.items()]
     stored = [_check_stored_once(model, truth_folder)] if (truth_folder / bundle.MANIFEST).is_file() else []
+    judged = (check for judgement in judgements for check in judgement.checks)
     return Verdict(
         subject=str(model),
-        checks=(check_truth(truth, cases), *stored, *(check for judgement in judgements for check in judgement.checks)),
+        checks=(check_truth(truth, cases), computes, *stored, *judged),
         parity=tuple(figure for judgement in judgements for figure in judgement.figures),
         not_judged=tuple(told for judgement in judgements for told in judgement.reported),
     )
