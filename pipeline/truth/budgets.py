@@ -21,12 +21,12 @@ _ABSOLUTE = 1e-6
 
 @dataclass(frozen=True)
 class Answered:
-    """A case with Keras' answers; `float64` and `noisy` (`noise.py`) are None where there is no reference."""
+    """A case with Keras' answers; `float64` is None and `noisy` (`noise.py`) empty where there is no reference."""
 
     case: Case
     float32: Arrays
     float64: Arrays | None
-    noisy: Arrays | None = None
+    noisy: tuple[Arrays, ...] = ()
 
 
 def budgets(model: keras.Model, signature: Signature, answered: Iterable[Answered]) -> tuple[Budget, ...]:
@@ -61,7 +61,7 @@ class _Errors:
         if not exact:
             return None
         own = [largest_error(each.float32[output], _float64(each, output)) for each in exact]
-        noisy = [largest_error(each.noisy[output], _float64(each, output)) for each in exact if each.noisy is not None]
+        noisy = [largest_error(draw[output], _float64(each, output)) for each in exact for draw in each.noisy]
         return _Errors(largest_relative(own), largest_relative(noisy), max(scale for _, scale in own))
 
 

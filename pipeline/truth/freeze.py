@@ -80,7 +80,7 @@ class Asked:
             float64 = None if reference is None else reference.answer(feed)
             stored = archive.add(case, feed, float32, float64)
             if stored is not None:
-                noisy = None if reference is None else reference.noisy(feed)
+                noisy = () if reference is None else reference.noisy(feed)
                 kept.append(Answered(stored, float32, float64, noisy))
         weights = named_weights(flatten_labelled(self._model), read(self._model))
         kept += _perturbed(weights, self._answer, reference, archive, _smallest_random(answered))
@@ -141,7 +141,7 @@ def _perturbed(
                 this,
                 answer(feed),
                 None if reference is None else reference.answer(feed),
-                None if reference is None else reference.noisy(feed),
+                () if reference is None else reference.noisy(feed),
             )
         finally:
             for variable, value in zip(own, before, strict=True):
@@ -245,7 +245,7 @@ class _Reference:
     """A float64 clone that was seen to answer like the model."""
 
     answer: Answer
-    noisy: Answer
+    noisy: Callable[[Arrays], tuple[Arrays, ...]]
     at: Callable[[Arrays], None]  # inputs at which results show their ordinary scale, once weights have changed
     weights: dict[int, list[Any]]  # by the `id` of the model's
 
@@ -267,7 +267,7 @@ def _reference(
         ids = [spec.name for spec in signature.inputs if spec.ids_below is not None]
         noise = Noise(named_call(clone, signature), specs, wide(trial), exact=ids)
         found = noise.exact(wide(trial))
-        noise.answer(wide(trial))
+        noise.answers(wide(trial))
     except NotRebuildable as refusal:
         return None, str(refusal)
     except Exception as error:  # noqa: BLE001 - the layers' own code runs here, in a precision it may not expect
@@ -278,7 +278,7 @@ def _reference(
     return (
         _Reference(
             answer=lambda feed: noise.exact(wide(feed)),
-            noisy=lambda feed: noise.answer(wide(feed)),
+            noisy=lambda feed: noise.answers(wide(feed)),
             at=lambda feed: noise.measure(wide(feed)),
             weights=weights,
         ),

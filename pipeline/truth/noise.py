@@ -26,6 +26,9 @@ from pipeline.graph.scopes import changed_results
 Arrays = Mapping[str, np.ndarray]
 Call = Callable[[Any], dict[str, Any]]
 
+# Where the terms of a sum cancel, noise of like signs cancels too: one draw of signs may show nothing.
+DRAWS = 4
+
 # Of a result that is worked out in single precision, whatever the model's own.
 UNIT = float(np.finfo(np.float32).eps)
 
@@ -49,7 +52,7 @@ class Noise:
         self._no_noise_on = frozenset(exact)
         self._results = 0
         units = tf.TensorSpec([None], tf.float64)
-        signature = [dict(inputs), units, tf.TensorSpec([], tf.float64)]
+        signature = [dict(inputs), units, tf.TensorSpec([], tf.float64), tf.TensorSpec([], tf.int32)]
         traced = tf.function(self._traced, autograph=False, input_signature=signature)
         self._function = traced.get_concrete_function()
         self._none = np.zeros(self._results)
@@ -64,29 +67,30 @@ class Noise:
         """The outputs without noise."""
         return self._run(feed, self._none, 0.0)[0]
 
-    def answer(self, feed: Arrays) -> dict[str, np.ndarray]:
-        """The outputs with noise inside."""
-        return self._run(feed, self._units, UNIT)[0]
+    def answers(self, feed: Arrays) -> tuple[dict[str, np.ndarray], ...]:
+        """The outputs with noise inside, of several draws."""
+        return tuple(self._run(feed, self._units, UNIT, draw)[0] for draw in range(DRAWS))
 
-    def _run(self, feed: Arrays, units: np.ndarray, own: float) -> tuple[dict[str, np.ndarray], Any]:
+    def _run(self, feed: Arrays, units: np.ndarray, own: float, draw: int = 0) -> tuple[dict[str, np.ndarray], Any]:
         tensors = {name: tf.convert_to_tensor(value) for name, value in feed.items()}
-        answers, scales = self._function(tensors, tf.convert_to_tensor(units), tf.constant(own, tf.float64))
+        sizes = tf.convert_to_tensor(units), tf.constant(own, tf.float64)
+        answers, scales = self._function(tensors, *sizes, tf.constant(draw))
         return {name: np.asarray(value) for name, value in answers.items()}, scales
 
-    def _traced(self, inputs: Any, units: Any, own: Any) -> tuple[dict[str, Any], Any]:
+    def _traced(self, inputs: Any, units: Any, own: Any, draw: Any) -> tuple[dict[str, Any], Any]:
         scales: list[Any] = []
 
         def moved(tensor: Any) -> Any:
             number = len(scales)
             scales.append(_scale(tensor))
-            result = _off(tensor, tf.maximum(units[number], own * tf.abs(tensor)), (number, 0))
+            result = _off(tensor, tf.maximum(units[number], own * tf.abs(tensor)), (number, 2 * draw))
             mask = getattr(tensor, "_keras_mask", None)
             if mask is not None:
                 result._keras_mask = mask  # what Keras' layers hand on beside a tensor
             return result
 
         given = {
-            name: _off(tensor, own * tf.abs(tensor), (number, 1)) if self._is_off(name, tensor) else tensor
+            name: _off(tensor, own * tf.abs(tensor), (number, 2 * draw + 1)) if self._is_off(name, tensor) else tensor
             for number, (name, tensor) in enumerate(inputs.items())
         }
         with changed_results(lambda result: _each(result, moved)):
@@ -98,7 +102,7 @@ class Noise:
         return name not in self._no_noise_on and _takes_noise(tensor)
 
 
-def _off(tensor: Any, by: Any, seed: tuple[int, int]) -> Any:
+def _off(tensor: Any, by: Any, seed: tuple[int, Any]) -> Any:
     """Every element by so much, up or down, but for exact zeros."""
     draw = tf.random.stateless_uniform(tf.shape(tensor), seed, dtype=tf.float64)
     return tensor + tf.sign(draw - 0.5) * tf.where(tensor == 0, tf.zeros_like(tensor), by * tf.ones_like(tensor))

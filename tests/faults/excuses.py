@@ -69,14 +69,23 @@ class Fresh:
         for truth, cases in self.frozen:
             for case in cases:
                 try:
-                    answers, others = one(case.inputs), other(case.inputs)
+                    answers, others, near = one(case.inputs), other(case.inputs), one(self._nudged(case.inputs))
                 except Exception:  # noqa: BLE001 - a runtime's own exceptions: a refusal can be seen
                     return math.inf
                 for spec in truth.signature.outputs:
                     name = spec.name
                     own = self._own_error(name, case.case.kind)
-                    largest = max(largest, _moved(answers[name], others[name], own))
+                    largest = max(largest, _moved(answers[name], others[name], near[name], own))
         return largest
+
+    def _nudged(self, feed: Arrays) -> Arrays:
+        """Inputs off by a unit in the last place, but for ids and zeros: answers that differ by it can't be told."""
+        ids = {spec.name for spec in self.frozen[0][0].signature.inputs if spec.ids_below is not None}
+        rng = np.random.default_rng(0)
+        return {
+            name: _off(value, rng) if name not in ids and value.dtype.kind == "f" else value
+            for name, value in feed.items()
+        }
 
     def _own_error(self, output: str, kind: str) -> float | None:
         """What Keras errs by in cases of a kind, relative to the output's scale: the largest of all seeds.
@@ -95,7 +104,12 @@ def _running(model: ModelProto) -> Run:
     return lambda feed: dict(zip(names, session.run(names, dict(feed)), strict=True))
 
 
-def _moved(one: np.ndarray, other: np.ndarray, own: float | None) -> float:
+def _off(value: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    towards = rng.choice((-np.inf, np.inf), value.shape).astype(value.dtype)
+    return np.where(value == 0, value, np.nextafter(value, towards))
+
+
+def _moved(one: np.ndarray, other: np.ndarray, near: np.ndarray, own: float | None) -> float:
     if own is None:
         return 0.0 if np.array_equal(one, other, equal_nan=True) else math.inf
     if one.shape != other.shape or not np.array_equal(np.isfinite(one), np.isfinite(other)):
@@ -103,7 +117,8 @@ def _moved(one: np.ndarray, other: np.ndarray, own: float | None) -> float:
     finite = np.isfinite(one)
     first, second = one[finite].astype(np.float64), other[finite].astype(np.float64)
     error = float(np.max(np.abs(first - second), initial=0.0))
+    nudged = float(np.nanmax(np.abs(first - near[finite].astype(np.float64)), initial=0.0))
     scale = float(np.max(np.abs(first), initial=0.0))
     # A unit in the last place at least; and both sides err by as much, each its own way.
-    both = 2 * max(own, float(np.finfo(one.dtype).eps)) * scale
+    both = 2 * max(nudged, max(own, float(np.finfo(one.dtype).eps)) * scale)
     return 0.0 if error == 0 else error / both if both > 0 else math.inf
