@@ -1,7 +1,8 @@
 """Being told which operation of a functional model runs, and with what result.
 
 Keras has no public hook around the calls that running a graph makes. This module and `read.py` are the places that
-know its inside: `keras.src.models.functional.operation_fn` wraps every call of `Function._run_through_graph`.
+know its inside: `keras.src.models.functional.operation_fn` wraps every call of `Function._run_through_graph`, and
+activations look their function up in `keras.src.backend` when they are called.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from typing import Any
 
+from keras.src import backend
 from keras.src.models import functional
 
 from pipeline.graph.patching import replaced
@@ -45,6 +47,17 @@ def with_results(see: Callable[[Any, Any], None]) -> Iterator[None]:
 def changed_results(change: Callable[[Any], Any]) -> Iterator[None]:
     """While it lasts, running a functional model hands on `change(result)` of each operation's result."""
     with _each_call(lambda operation, call: change(call())):
+        yield
+
+
+@contextlib.contextmanager
+def changed_gates(change: Callable[[Any], Any]) -> Iterator[None]:
+    """While it lasts, every sigmoid and tanh gives `change(result)`: those inside recurrent cells too, step by step."""
+    sigmoid, tanh = backend.nn.sigmoid, backend.numpy.tanh
+    with (
+        replaced(backend.nn, "sigmoid", lambda x: change(sigmoid(x))),
+        replaced(backend.numpy, "tanh", lambda x: change(tanh(x))),
+    ):
         yield
 
 

@@ -8,12 +8,16 @@ What a layer works out inside (the gates of a recurrent one) is no call site's r
 order of summation there is worth as much as a unit of each element that it sums: so the inputs are off too, each
 element by a unit of its own, and so is a result by no less.
 
+A gate is worked out to a unit at 1, where it opens, however far it is closed (onnxruntime's sigmoid is): so are gates
+here, inside recurrent layers too, where a closed one may stand before a large state.
+
 Exact zeros stay: they are padding, what a ReLU or a gate has closed, a row that does not count. Every precision has
 them where float64 has, and layers decide by them; were they off, a mask would be lost and anything be allowed.
 """
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
@@ -21,7 +25,7 @@ import numpy as np
 import tensorflow as tf
 from keras import tree
 
-from pipeline.graph.scopes import changed_results
+from pipeline.graph.scopes import changed_gates, changed_results
 
 Arrays = Mapping[str, np.ndarray]
 Call = Callable[[Any], dict[str, Any]]
@@ -93,7 +97,12 @@ class Noise:
             name: _off(tensor, own * tf.abs(tensor), (number, 2 * draw + 1)) if self._is_off(name, tensor) else tensor
             for number, (name, tensor) in enumerate(inputs.items())
         }
-        with changed_results(lambda result: _each(result, moved)):
+        gates = itertools.count(len(given))
+
+        def moved_gate(tensor: Any) -> Any:
+            return _off(tensor, own, (next(gates), 2 * draw + 1)) if _takes_noise(tensor) else tensor
+
+        with changed_results(lambda result: _each(result, moved)), changed_gates(moved_gate):
             answers = self._call(given)
         self._results = len(scales)
         return answers, tf.stack(scales) if scales else tf.zeros([0], tf.float64)

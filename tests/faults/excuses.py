@@ -22,6 +22,7 @@ from pipeline.bundle import CaseArrays
 from pipeline.graph.call import named_call
 from pipeline.records import Truth
 from pipeline.truth.freeze import Asked
+from pipeline.truth.noise import DRAWS
 from pipeline.verify.behaviour import plain
 
 Arrays = Mapping[str, np.ndarray]
@@ -69,19 +70,20 @@ class Fresh:
         for truth, cases in self.frozen:
             for case in cases:
                 try:
-                    answers, others, near = one(case.inputs), other(case.inputs), one(self._nudged(case.inputs))
+                    answers, others = one(case.inputs), other(case.inputs)
+                    near = [one(self._nudged(case.inputs, draw)) for draw in range(DRAWS)]
                 except Exception:  # noqa: BLE001 - a runtime's own exceptions: a refusal can be seen
                     return math.inf
                 for spec in truth.signature.outputs:
                     name = spec.name
                     own = self._own_error(name, case.case.kind)
-                    largest = max(largest, _moved(answers[name], others[name], near[name], own))
+                    largest = max(largest, _moved(answers[name], others[name], [each[name] for each in near], own))
         return largest
 
-    def _nudged(self, feed: Arrays) -> Arrays:
+    def _nudged(self, feed: Arrays, draw: int) -> Arrays:
         """Inputs off by a unit in the last place, but for ids and zeros: answers that differ by it can't be told."""
         ids = {spec.name for spec in self.frozen[0][0].signature.inputs if spec.ids_below is not None}
-        rng = np.random.default_rng(0)
+        rng = np.random.default_rng(draw)
         return {
             name: _off(value, rng) if name not in ids and value.dtype.kind == "f" else value
             for name, value in feed.items()
@@ -109,7 +111,7 @@ def _off(value: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     return np.where(value == 0, value, np.nextafter(value, towards))
 
 
-def _moved(one: np.ndarray, other: np.ndarray, near: np.ndarray, own: float | None) -> float:
+def _moved(one: np.ndarray, other: np.ndarray, near: list[np.ndarray], own: float | None) -> float:
     if own is None:
         return 0.0 if np.array_equal(one, other, equal_nan=True) else math.inf
     if one.shape != other.shape or not np.array_equal(np.isfinite(one), np.isfinite(other)):
@@ -117,7 +119,7 @@ def _moved(one: np.ndarray, other: np.ndarray, near: np.ndarray, own: float | No
     finite = np.isfinite(one)
     first, second = one[finite].astype(np.float64), other[finite].astype(np.float64)
     error = float(np.max(np.abs(first - second), initial=0.0))
-    nudged = float(np.nanmax(np.abs(first - near[finite].astype(np.float64)), initial=0.0))
+    nudged = max(float(np.nanmax(np.abs(first - each[finite].astype(np.float64)), initial=0.0)) for each in near)
     scale = float(np.max(np.abs(first), initial=0.0))
     # A unit in the last place at least; and both sides err by as much, each its own way.
     both = 2 * max(nudged, max(own, float(np.finfo(one.dtype).eps)) * scale)

@@ -65,6 +65,22 @@ def test_a_sum_that_cancels_moves_in_some_draw() -> None:
         assert max(moves) > UNIT * np.sort(np.abs(value).ravel())[1] / 4
 
 
+def test_a_closed_gate_before_a_large_state_moves_by_a_unit_of_an_open_one() -> None:
+    """Inside a recurrent layer, where onnxruntime's sigmoid errs by so much."""
+    x, state = keras.Input((1, 1), name="x"), keras.Input((1,), name="state")
+    lstm = layers.LSTM(1, use_bias=False, kernel_initializer="ones", recurrent_initializer="zeros")
+    model = keras.Model([x, state], lstm(x, initial_state=[0.0 * state, state]))
+    signature = read_signature(model)
+    specs = {"x": tf.TensorSpec([None, 1, 1], "float64"), "state": tf.TensorSpec([None, 1], "float64")}
+    feed = {"x": np.full((8, 1, 1), -6.0), "state": np.full((8, 1), 1e3)}
+    noise = Noise(named_call(float64_clone(model), signature), specs, feed)
+    output = signature.outputs[0].name
+    exact = noise.exact(feed)[output]
+    opened = 1 / (1 + np.exp(6.0))
+    moves = [np.abs(answer[output] - exact).max() for answer in noise.answers(feed)]
+    assert max(moves) > 10 * UNIT * opened
+
+
 def test_exact_zeros_stay_and_with_them_what_is_decided_by_them() -> None:
     """Rows that a product has closed are padding, before and after."""
     x = keras.Input((4, 3), name="x")
