@@ -19,6 +19,7 @@ from onnx import ModelProto
 
 from pipeline import bundle
 from pipeline.bundle import CaseArrays
+from pipeline.cases import RANDOM
 from pipeline.graph.call import named_call
 from pipeline.records import Truth
 from pipeline.truth.freeze import Asked
@@ -92,9 +93,9 @@ class Fresh:
     def _own_error(self, output: str, kind: str) -> float | None:
         """What Keras errs by in cases of a kind, relative to the output's scale: the largest of all seeds.
 
-        None where no float64 tells. Not what noise makes: a budget that is too wide by it would excuse itself.
+        And in random ones: of tiny inputs all rows answer alike, and tell of one rounding. None where no float64 tells. Not what noise makes: a budget that is too wide by it would excuse itself.
         """
-        found = [truth.budget(output, kind) for truth, _ in self.frozen]
+        found = [truth.budget(output, each) for truth, _ in self.frozen for each in {kind, RANDOM}]
         return max((each.keras for each in found if each is not None and each.rule == "derived"), default=None)
 
 
