@@ -19,7 +19,6 @@ from onnx import ModelProto
 
 from pipeline import bundle
 from pipeline.bundle import CaseArrays
-from pipeline.cases import RANDOM
 from pipeline.graph.call import named_call
 from pipeline.records import Truth
 from pipeline.truth.freeze import Asked
@@ -93,9 +92,9 @@ class Fresh:
     def _own_error(self, output: str, kind: str) -> float | None:
         """What Keras errs by in cases of a kind, relative to the output's scale: the largest of all seeds.
 
-        And in random ones: of tiny inputs all rows answer alike, and tell of one rounding. None where no float64 tells. Not what noise makes: a budget that is too wide by it would excuse itself.
+        None where no float64 tells. Not what noise makes: a budget that is too wide by it would excuse itself.
         """
-        found = [truth.budget(output, each) for truth, _ in self.frozen for each in {kind, RANDOM}]
+        found = [truth.budget(output, kind) for truth, _ in self.frozen]
         return max((each.keras for each in found if each is not None and each.rule == "derived"), default=None)
 
 
@@ -122,6 +121,6 @@ def _moved(one: np.ndarray, other: np.ndarray, near: list[np.ndarray], own: floa
     error = float(np.max(np.abs(first - second), initial=0.0))
     nudged = max(float(np.nanmax(np.abs(first - each[finite].astype(np.float64)), initial=0.0)) for each in near)
     scale = float(np.max(np.abs(first), initial=0.0))
-    # A unit in the last place at least; and both sides err by as much, each its own way.
-    both = 2 * max(nudged, max(own, float(np.finfo(one.dtype).eps)) * scale)
+    # As in a budget, units are added to Keras' own error, which happens to be little; and both sides err, each its way.
+    both = 2 * max(nudged, (own + float(np.finfo(one.dtype).eps)) * scale)
     return 0.0 if error == 0 else error / both if both > 0 else math.inf
