@@ -56,16 +56,14 @@ def test_a_fault_is_caught_by_the_check_that_is_there_for_it(tried, fault, check
     assert check in tried[fault].caught_by
 
 
-def test_a_change_below_the_error_of_float32_is_excused_with_its_size(tried) -> None:
-    """A unit in the last place of one element."""
-    row = tried["the lowest bit of one element flipped"]
-    assert row.is_excused
-    assert 0 < row.moved <= 1
+def test_a_change_below_the_error_of_float32_is_seen_by_the_weights_own_values_alone(tried) -> None:
+    """A unit in the last place of one element: no answer tells."""
+    assert tried["the lowest bit of one element flipped"].caught_by == ("every weight holds Keras' own values",)
 
 
-def test_nothing_else_is_excused_or_missed(tried) -> None:
+def test_nothing_is_missed(tried) -> None:
     """In this model."""
-    assert [row.fault for row in tried.values() if not row.caught_by] == ["the lowest bit of one element flipped"]
+    assert [row.fault for row in tried.values() if not row.caught_by] == []
 
 
 def measured(subject: Subject, folder: Path, fault: str) -> float:
