@@ -23,7 +23,9 @@ SEED = 20250130
 KILLS = 25  # of each kind
 
 EXPORT_FOREVER = """
+import signal
 import sys
+signal.signal(signal.SIGINT, signal.default_int_handler)  # what a shell starts in the background ignores it
 from pipeline.quiet import load_tensorflow
 load_tensorflow()
 import pipeline
