@@ -29,16 +29,23 @@ SEEDS = 20
 
 @dataclass(frozen=True)
 class Judged:
-    """What the verdicts on one model were: the checks that failed, by seed; `note` says why there are none."""
+    """What the verdicts on one model were: the checks that failed, by seed; `note` says why there are none.
+
+    `shares` has for each seed how much of its budget the output that came closest to it took.
+    """
 
     name: str
     seeds: int
     alarms: tuple[tuple[int, str], ...] = ()
     note: str = ""
+    shares: tuple[float, ...] = ()
     took_s: float = 0.0
 
     def __str__(self) -> str:
-        lines = [f"{self.name}: {self.note or f'{self.seeds - len(self.alarms)} of {self.seeds} seeds pass'}"]
+        told = (
+            f"{self.seeds - len(self.alarms)} of {self.seeds} seeds pass, {max(self.shares, default=0):.2f} of a budget"
+        )
+        lines = [f"{self.name}: {self.note or told}"]
         return "\n".join([*lines, *(f"  seed {seed}: {what}" for seed, what in self.alarms)])
 
 
@@ -61,6 +68,12 @@ def main(arguments: list[str]) -> int:
         judged.append(each)
         print(each, flush=True)
         print(f"{len(judged)} of {len(names)}, {each.took_s:.0f} s", file=sys.stderr, flush=True)
+    shares = sorted(share for each in judged for share in each.shares)
+    if shares:
+        median, late = (shares[int(part * (len(shares) - 1))] for part in (0.5, 0.99))
+        print(
+            f"of its closest budget a verdict takes {median:.2f} (median), {late:.2f} (99 in 100), {shares[-1]:.2f} at most"
+        )
     print(counted(judged, options.seeds))
     return int(any(each.alarms for each in judged))
 
@@ -100,6 +113,7 @@ def in_model(name: str, seeds: int) -> Judged:
     began = time.monotonic()
     model = fresh_model(name)
     alarms: list[tuple[int, str]] = []
+    shares: list[float] = []
     with tempfile.TemporaryDirectory(prefix="alarms-") as root, open(os.devnull, "w") as nowhere:
         folder = Path(root)
         try:
@@ -115,11 +129,14 @@ def in_model(name: str, seeds: int) -> Judged:
                 with redirect_stderr(nowhere):
                     verdict = onnx_half.verify(folder / MODEL, folder)
                 failed = [f"{check.name}: {check.detail}" for check in verdict.checks if not check.passed]
+                shares.append(
+                    max((each.largest_absolute / each.budget for each in verdict.parity if each.budget), default=0.0)
+                )
                 if failed:
                     alarms.append((seed, "; ".join(failed)))
         except PipelineError as refusal:
             return Judged(name, seeds, note=f"refused: {refusal}")
-    return Judged(name, seeds, tuple(alarms), took_s=time.monotonic() - began)
+    return Judged(name, seeds, tuple(alarms), shares=tuple(shares), took_s=time.monotonic() - began)
 
 
 if __name__ == "__main__":
