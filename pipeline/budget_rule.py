@@ -13,9 +13,11 @@ from pipeline.cases import RANDOM
 from pipeline.records import Budget
 
 # Two orders of summation err alike, not equally: an artifact may err so many times as much as Keras did,
-FACTOR = 8.0
+FACTOR = 4.0
+# or so many times as much as a unit of noise at every call site makes,
+NOISE_FACTOR = 2.0
 # and so many units in the last place of the output's scale more, where Keras happened to err little or not at all.
-ULPS = 8.0
+ULPS = 4.0
 # The kinds of cases that tell an output's ordinary scale.
 ORDINARY = (RANDOM, "real")
 
@@ -40,7 +42,7 @@ def derived(output: str, kind: str, dtype: str, own: tuple[float, float], typica
         # count at the scale that the output has for ordinary inputs. Below the smallest normal number a unit is no
         # fraction of the value any more.
         absolute=ULPS * (float(limits.eps) * typical + float(limits.smallest_normal)),
-        relative=FACTOR * max(own) + ULPS * float(limits.eps),
+        relative=max(FACTOR * own[0], NOISE_FACTOR * own[1]) + ULPS * float(limits.eps),
         keras=own[0],
         noise=own[1],
     )

@@ -42,10 +42,8 @@ class Judged:
     took_s: float = 0.0
 
     def __str__(self) -> str:
-        told = (
-            f"{self.seeds - len(self.alarms)} of {self.seeds} seeds pass, {max(self.shares, default=0):.2f} of a budget"
-        )
-        lines = [f"{self.name}: {self.note or told}"]
+        passed = f"{self.seeds - len(self.alarms)} of {self.seeds} seeds pass"
+        lines = [f"{self.name}: {self.note or f'{passed}, {max(self.shares, default=0):.2f} of a budget'}"]
         return "\n".join([*lines, *(f"  seed {seed}: {what}" for seed, what in self.alarms)])
 
 
@@ -70,9 +68,9 @@ def main(arguments: list[str]) -> int:
         print(f"{len(judged)} of {len(names)}, {each.took_s:.0f} s", file=sys.stderr, flush=True)
     shares = sorted(share for each in judged for share in each.shares)
     if shares:
-        median, late = (shares[int(part * (len(shares) - 1))] for part in (0.5, 0.99))
+        median, late, most = (shares[int(part * (len(shares) - 1))] for part in (0.5, 0.99, 1.0))
         print(
-            f"of its closest budget a verdict takes {median:.2f} (median), {late:.2f} (99 in 100), {shares[-1]:.2f} at most"
+            f"of its closest budget a verdict takes {median:.2f} (median), {late:.2f} (99 in 100), {most:.2f} at most"
         )
     print(counted(judged, options.seeds))
     return int(any(each.alarms for each in judged))

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from keras import layers
 
-from pipeline.budget_rule import FACTOR, ULPS
+from pipeline.budget_rule import FACTOR, NOISE_FACTOR, ULPS, derived
 from pipeline.records import Case, InputSpec, Signature, TensorSpec
 from pipeline.truth.budgets import Answered, budgets
 
@@ -80,3 +80,9 @@ def test_units_count_at_the_scale_of_ordinary_inputs(model: keras.Model) -> None
     large = answered("c", [1e6, 0.0], [1e6, 0.0], kind="scaled 1e+06")
     found = budgets(model, SIGNATURE, [ordinary, large])[1]
     assert found.absolute + found.relative * 1e6 == pytest.approx(ULPS * EPS * (1e6 + 2))
+
+
+@pytest.mark.parametrize(("own", "noise", "larger"), [(1e-6, 1e-5, NOISE_FACTOR * 1e-5), (1e-5, 1e-6, FACTOR * 1e-5)])
+def test_the_larger_of_keras_own_error_and_of_noise_counts(own: float, noise: float, larger: float) -> None:
+    """Each by a factor of its own."""
+    assert derived("y", "random", "float32", (own, noise), 1.0).relative == pytest.approx(larger + ULPS * EPS)
