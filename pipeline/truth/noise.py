@@ -112,9 +112,11 @@ class Noise:
 
 
 def _off(tensor: Any, by: Any, seed: tuple[int, Any]) -> Any:
-    """Every element by so much, up or down, but for exact zeros."""
+    """Every element by so much, up or down, but for exact zeros and what is not finite."""
     draw = tf.random.stateless_uniform(tf.shape(tensor), seed, dtype=tf.float64)
-    return tensor + tf.sign(draw - 0.5) * tf.where(tensor == 0, tf.zeros_like(tensor), by * tf.ones_like(tensor))
+    moves = tf.math.is_finite(tensor) & (tensor != 0)
+    # Selected, not multiplied: a unit of nothing of infinity is no number.
+    return tf.where(moves, tensor + tf.sign(draw - 0.5) * by, tensor)
 
 
 def _each(result: Any, change: Callable[[Any], Any]) -> Any:

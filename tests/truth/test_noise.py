@@ -118,3 +118,14 @@ def test_masks_loops_and_several_results_come_through(name: str) -> None:
         assert np.array_equal(noise.exact(feed)[key], np.asarray(answer))
         assert np.abs(noisy[key] - np.asarray(answer)).max() < 1e-5 * max(1.0, float(np.abs(answer).max()))
     assert any(np.any(noisy[key] != np.asarray(answer)) for key, answer in plain.items())
+
+
+def test_what_is_infinite_inside_stays_so() -> None:
+    """A logarithm of nothing, taken back: the exact answer is the model's, and noise does not make it no number."""
+    x = keras.Input((4,), name="x")
+    model = keras.Model(x, ops.exp(ops.log(layers.ReLU()(x))))
+    value = np.array([[-1.0, 2.0, -3.0, 0.5]])
+    plain, noisy = moved(model, value, value)
+    assert np.array_equal(plain == 0, [[True, False, True, False]])
+    np.testing.assert_allclose(plain, np.maximum(value, 0), rtol=1e-12)
+    np.testing.assert_allclose(noisy, plain, rtol=1e-5)
