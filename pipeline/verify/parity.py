@@ -170,6 +170,8 @@ def judge_output(
         return replace(judged, fault=f"no budget was frozen for cases of kind {case.case.kind!r}")
     reference = _reference(spec, case) if is_float else keras.astype(np.float64)
     fault = _unlike_nonfinite(answer, reference, keras) if is_float else _unequal(answer, keras)
+    # A number that only Keras' own precision has is held against that: nothing may pass unasked.
+    reference = np.where(np.isnan(reference) & np.isfinite(keras), keras.astype(np.float64), reference)
     finite = np.isfinite(reference) & np.isfinite(answer)
     own = np.isfinite(reference) & np.isfinite(keras)
     scale = _largest(reference[finite])
