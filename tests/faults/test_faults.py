@@ -99,7 +99,7 @@ def test_a_fault_of_form_is_missed_where_no_check_sees_it() -> None:
 def test_models_that_are_sound_raise_no_alarm() -> None:
     """Weights and inputs of two seeds."""
     judged = alarms.in_model("dense_on_two_views", 2)
-    assert str(judged) .startswith("dense_on_two_views: 2 of 2 seeds pass, 0.")
+    assert str(judged).startswith("dense_on_two_views: 2 of 2 seeds pass, 0.")
     assert alarms.counted([judged], 2) == "1 models x 2 seeds: 2 verdicts, 0 false alarms"
 
 
