@@ -19,6 +19,7 @@ from pipeline.export.options import ExportOptions
 from pipeline.models.task import Task
 from pipeline.records import Manifest, TaskMetric, Variant, Verdict, versions
 from pipeline.store import digest, digests, publishing
+from pipeline.truth.float64 import MOST_ELEMENTS
 from pipeline.truth.freeze import SEED, freeze
 from pipeline.truth.randomised import constant_weights, randomised
 from pipeline.verify.failure import left_behind
@@ -75,9 +76,12 @@ def _judged(
 
 
 def _judged_randomised(model: keras.Model, folder: Path, labels: Labels, options: ExportOptions) -> Verdict | None:
-    """The verdict on the model with random weights, of which nothing else is kept; None where its own hide nothing."""
+    """The verdict on the model with random weights, of which nothing else is kept.
+
+    None where its own weights hide nothing, and where they are more than memory should be filled with once more.
+    """
     formats = tuple(each for each in options.formats if each != "keras")
-    if not formats or not constant_weights(model):
+    if not formats or model.count_params() > MOST_ELEMENTS or not constant_weights(model):
         return None
     shutil.rmtree(folder, ignore_errors=True)  # a killed run's
     folder.mkdir()

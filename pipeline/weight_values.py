@@ -14,20 +14,29 @@ from pipeline.records import Block, WeightPlacement
 # A perturbed weight differs by five to ten per cent in every element: far more than any rounding, and no sign changes
 # (a variance stays one).
 _LEAST, _MOST = 0.05, 0.1
+_PART = 2**20  # elements
 
 
 def perturbed(weight: np.ndarray, seed: int) -> np.ndarray:
-    """A weight with every element moved by a seeded few per cent; zeros by as much of 1. The same for the same seed."""
+    """A weight with every element moved by a seeded few per cent; zeros by as much of 1. The same for the same seed.
+
+    A part at a time: drawn at once, the moves would take many times the memory of a large weight.
+    """
     rng = np.random.default_rng(seed)
-    moves = rng.uniform(_LEAST, _MOST, weight.shape) * rng.choice((-1.0, 1.0), weight.shape)
-    wide = weight.astype(np.float64)
-    return np.asarray(np.where(wide == 0, moves, wide * (1 + moves)), weight.dtype)
+    changed = np.array(weight, order="C")
+    flat = changed.reshape(-1)
+    for start in range(0, flat.size, _PART):
+        part = flat[start : start + _PART]
+        wide = part.astype(np.float64)
+        moves = rng.uniform(_LEAST, _MOST, part.size) * rng.choice((-1.0, 1.0), part.size)
+        part[...] = np.where(wide == 0, moves, wide * (1 + moves)).astype(weight.dtype)
+    return changed
 
 
 def digest_of(weight: np.ndarray) -> str:
     """The sha256 of a weight: its dtype, its shape and its elements."""
     sha = hashlib.sha256(f"{weight.dtype.name}{weight.shape}".encode())
-    sha.update(np.ascontiguousarray(weight).tobytes())
+    sha.update(np.ascontiguousarray(weight).reshape(-1).view(np.uint8).data)  # bytes that are not copied
     return sha.hexdigest()
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import tracemalloc
+
 import numpy as np
 import pytest
 
@@ -60,3 +62,14 @@ def test_the_same_seed_moves_alike_and_another_does_not() -> None:
     """Whoever repeats the verdict must make the same change."""
     assert np.array_equal(weight_values.perturbed(WEIGHT, 1), weight_values.perturbed(WEIGHT.copy(), 1))
     assert not np.array_equal(weight_values.perturbed(WEIGHT, 1), weight_values.perturbed(WEIGHT, 2))
+
+
+def test_a_large_weight_is_moved_and_digested_in_little_memory() -> None:
+    """The result, and little beside it."""
+    weight = np.ones((2**23,), np.float32)
+    tracemalloc.start()
+    moved = weight_values.perturbed(weight, 1)
+    weight_values.digest_of(moved)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 3 * weight.nbytes

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -34,6 +35,7 @@ PERTURBED = "perturbed"  # the kind of a case that was answered with one weight 
 
 BATCHES = (1, 3, 17, 64, 257)
 KIND_BATCH = 17  # of the cases of one kind
+MOST_PERTURBED = 2**27  # elements of a weight, which are 512 MiB in float32
 REPORTED_BATCH = 3  # of those that are reported and not judged
 SEED = 20250130
 SAMPLES_MAX_BYTES = 16 * 2**20
@@ -126,7 +128,7 @@ def _perturbed(
     Only through every one of its call sites can an artifact with the same change give the same answers.
     """
     case, feed = asked
-    floats = [weight for weight in weights if weight.is_shared and "float" in str(weight.variable.dtype)]
+    floats = [weight for weight in weights if weight.is_shared and _can_be_perturbed(weight.variable)]
     for number, weight in enumerate(floats):
         seed = (case.seed or 0) + number
         own = [weight.variable, *([] if reference is None else reference.weights[id(weight.variable)])]
@@ -148,6 +150,11 @@ def _perturbed(
                 variable.assign(value)
         if archive.add_answers(answered):
             yield answered
+
+
+def _can_be_perturbed(variable: Any) -> bool:
+    """Of two gigabytes there are copies enough without another in each runtime."""
+    return "float" in str(variable.dtype) and math.prod(variable.shape) <= MOST_PERTURBED
 
 
 def _reported(signature: Signature, answer: Answer, archive: _Archive, seed: int) -> Iterator[Answered]:

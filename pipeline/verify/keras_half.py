@@ -25,6 +25,7 @@ from pipeline import bundle, weight_values
 from pipeline.audit import read_onnx
 from pipeline.budget_rule import derived
 from pipeline.bundle import CaseArrays
+from pipeline.errors import one_line
 from pipeline.graph.call import named_call
 from pipeline.graph.flatten import FlatModel, flatten_labelled
 from pipeline.graph.fresh import NotRebuildable
@@ -41,12 +42,17 @@ Key = tuple[int, int]  # the `id` of a layer or operation, and which of its call
 
 
 def searched(verdict: Verdict, model: keras.Model, onnx_file: Path, truth_folder: Path) -> Verdict:
-    """The verdict with the first call site that differs, if the ONNX file fails a case."""
+    """The verdict with the first call site that differs, if the ONNX file fails a case; it stands without, too."""
     failed = [check for check in verdict.checks if not check.passed and check.name.startswith("onnx ")]
     case = next((check.case for check in failed if check.case), "")
     if not case:
         return verdict
-    return verdict.model_copy(update={"first_difference": first_difference(model, onnx_file, truth_folder, case)})
+    try:
+        found = first_difference(model, onnx_file, truth_folder, case)
+    except Exception as error:  # noqa: BLE001 - the model's own code runs here, and the verdict is given already
+        told = f"at which call site it first differs could not be found: {one_line(error)}"
+        return verdict.model_copy(update={"not_judged": (*verdict.not_judged, told)})
+    return verdict.model_copy(update={"first_difference": found})
 
 
 def first_difference(model: keras.Model, onnx_file: Path, truth_folder: Path, case: str) -> FirstDifference | None:

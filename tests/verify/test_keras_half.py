@@ -14,8 +14,9 @@ from onnx import numpy_helper
 from pipeline.export.onnx_model import export_onnx
 from pipeline.graph.flatten import flatten_labelled
 from pipeline.graph.read import read
+from pipeline.records import Check, Verdict
 from pipeline.truth.freeze import freeze
-from pipeline.verify.keras_half import first_difference
+from pipeline.verify.keras_half import first_difference, searched
 from tests.zoo import ZOO, fill
 
 Spoil = Callable[[onnx.ModelProto], None]
@@ -135,3 +136,11 @@ def test_a_file_that_does_not_run_has_no_first_difference(tmp_path) -> None:
     path = spoilt(model, tmp_path, lambda proto: None)
     path.write_bytes(b"no ONNX")
     assert first_difference(model, path, tmp_path, "random3") is None
+
+
+def test_a_search_that_fails_leaves_the_verdict_and_says_so(tmp_path) -> None:
+    """There is no truth to search with."""
+    failed = Verdict(subject="x", checks=(Check(name="onnx output 'y' within budget", passed=False, case="random3"),))
+    found = searched(failed, two_views(), tmp_path / "model.onnx", tmp_path)
+    assert found.checks == failed.checks
+    assert "could not be found" in found.not_judged[0]
