@@ -38,6 +38,7 @@ _RUNTIME_DOMAINS = frozenset({"com.microsoft", "com.microsoft.nchwc"})
 _RUNTIME_ERRORS: tuple[type[Exception], ...] = tuple(
     kind for kind in vars(onnxruntime_pybind11_state).values() if isinstance(kind, type) and issubclass(kind, Exception)
 )
+_WEIGHT_ERRORS: tuple[type[Exception], ...] = (*_RUNTIME_ERRORS, BadInput)  # BadInput: elements that can't be read
 _RUN_ERRORS: tuple[type[Exception], ...] = (*_RUNTIME_ERRORS, ValueError)  # ValueError: names the file lacks
 
 
@@ -174,7 +175,7 @@ def _check_behaviour(file: _File, truth: Truth, cases: tuple[CaseArrays, ...]) -
     weights = {case.case.weight for case in cases if case.case.weight is not None}
     try:
         weighted = OverridableWeights(file.proto, file.path.parent, file.weight_map, weights)
-    except _RUNTIME_ERRORS as error:
+    except _WEIGHT_ERRORS as error:
         return (Check(name=f"{ARTIFACT} follows each shared weight", passed=False, detail=one_line(error)),)
 
     def perturbing(case: CaseArrays) -> Run:

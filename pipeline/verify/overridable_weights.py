@@ -7,10 +7,11 @@ from pathlib import Path
 import numpy as np
 import onnx
 import onnxruntime
-from onnx import TensorProto, helper, numpy_helper
+from onnx import TensorProto, helper
 
 from pipeline import weight_values
 from pipeline.records import WeightPlacement
+from pipeline.verify.sharing import elements
 
 WeightMap = tuple[WeightPlacement, ...]
 _EXTERNAL_FOLDER = "session.model_external_initializers_file_folder_path"
@@ -37,10 +38,7 @@ class OverridableWeights:
                 self._placements.setdefault(placement.weight, []).append(placement)
         tensors = {tensor.name: tensor for tensor in proto.graph.initializer}
         wanted = {each.initializer or "" for weight in weights for each in self._placements.get(weight, [])}
-        self._initializers = {
-            name: np.asarray(numpy_helper.to_array(tensors[name], base_dir=str(folder)))
-            for name in sorted(wanted & tensors.keys())
-        }
+        self._initializers = {name: elements(tensors[name], folder) for name in sorted(wanted & tensors.keys())}
         self.session = _session(proto, folder, [tensors[name] for name in self._initializers], is_optimised)
 
     def feed(self, weight: str, seed: int) -> dict[str, np.ndarray]:

@@ -7,12 +7,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import numpy as np
 import onnx
-from onnx import numpy_helper
 
 from pipeline import weight_values
+from pipeline.errors import BadInput
 from pipeline.records import Check, Truth, WeightPlacement
+from pipeline.verify.sharing import elements
 
 _NAME = "every weight holds Keras' own values"
 
@@ -31,10 +31,11 @@ def check_own_values(
             placed.setdefault(placement.weight, []).append(placement)
     faults = [f"weight {name!r} is not one of the frozen model's" for name in placed if name not in truth.weights]
     for name, placements in placed.items():
-        arrays = {
-            each.initializer or "": np.asarray(numpy_helper.to_array(tensors[each.initializer or ""], str(folder)))
-            for each in placements
-        }
+        try:
+            arrays = {each.initializer or "": elements(tensors[each.initializer or ""], folder) for each in placements}
+        except BadInput as error:
+            faults.append(str(error))
+            continue
         if (
             name in truth.weights
             and weight_values.digest_of(weight_values.read(placements, arrays)) != truth.weights[name]

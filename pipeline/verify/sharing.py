@@ -57,6 +57,18 @@ def check_sharing(model: ModelProto, folder: Path, weight_map: WeightMap | None)
     return (placed, *_check_stored_once(stored, weight_map, uses), _check_read(uses))
 
 
+def elements(tensor: onnx.TensorProto, folder: Path) -> np.ndarray:
+    """The elements of `tensor`, in its own shape; external data lies in `folder`.
+
+    Raises:
+        BadInput: if they should lie in a file that is not there, is a link, or lies outside of the folder.
+    """
+    try:
+        return np.asarray(numpy_helper.to_array(tensor, base_dir=str(folder)))
+    except (onnx.checker.ValidationError, OSError, ValueError) as error:
+        raise BadInput(f"the elements of tensor {tensor.name!r} can't be read: {one_line(error)}") from error
+
+
 @dataclass(frozen=True)
 class _Stored:
     """What a file stores: initializers of the main graph by name, all other tensors as they come."""
@@ -66,15 +78,8 @@ class _Stored:
     folder: Path
 
     def values(self, tensor: onnx.TensorProto) -> np.ndarray:
-        """The elements of `tensor`, in its own shape.
-
-        Raises:
-            BadInput: if they should lie in a file that is not there, is a link, or lies outside of the folder.
-        """
-        try:
-            return np.asarray(numpy_helper.to_array(tensor, base_dir=str(self.folder)))
-        except (onnx.checker.ValidationError, OSError, ValueError) as error:
-            raise BadInput(f"the elements of tensor {tensor.name!r} can't be read: {one_line(error)}") from error
+        """The elements of `tensor`, in its own shape."""
+        return elements(tensor, self.folder)
 
     def weight(self, placement: WeightPlacement) -> np.ndarray:
         """The elements of a weight that lies in an initializer, in the order in which they are stored."""

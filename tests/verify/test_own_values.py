@@ -34,3 +34,19 @@ def test_a_weight_off_by_one_unit_in_the_last_place_is_named(tmp_path) -> None:
     checks = verdict_on(tmp_path, model)
     assert checks["onnx output 'joined' within budget"][0]
     assert checks[NAME] == (False, "weight 'dense/bias' has other values")
+
+
+def test_elements_that_can_not_be_read_are_a_failed_check(tmp_path) -> None:
+    """The weights lie beside the file, and are gone."""
+    bundle = write_bundle(tmp_path / "views", onnx_model())
+    onnx.save(
+        onnx.load(bundle / "model.onnx"),
+        bundle / "model.onnx",
+        save_as_external_data=True,
+        location="gone.data",
+        size_threshold=0,
+    )
+    (bundle / "gone.data").unlink()
+    checks = {check.name: check for check in onnx_half.verify(bundle / "model.onnx", bundle).checks}
+    assert not checks[NAME].passed
+    assert "can't be read" in checks[NAME].detail
