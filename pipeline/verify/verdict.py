@@ -5,6 +5,7 @@ from __future__ import annotations
 from importlib.util import find_spec
 from pathlib import Path
 
+from rich.console import Group
 from rich.markup import escape
 from rich.table import Table
 
@@ -69,19 +70,29 @@ def verify_file(onnx_path: Path, truth_folder: Path, *, limit_s: float = LIMIT_S
     return ask(_ONNX, onnx_path, truth_folder, limit_s)
 
 
-def figures_table(verdict: Verdict) -> Table:
-    """The parity figures as a table: one row for each artifact, output and batch size.
+def figures_table(verdict: Verdict) -> Group:
+    """The parity figures: for each artifact and output a table with a row for each batch size.
 
     Absolute errors in the output's own unit: the largest, what 99 in 100 do not exceed, the median; the largest in
     units in the last place; what the cosine lacks of 1. Beside them what was allowed, and Keras' own largest error.
+    They fit a terminal of 80 columns.
     """
-    table = Table("artifact", "output", "batch", title="error against the reference", title_justify="left")
-    for column in ("largest", "99 %", "median", "ulps", "1 - cosine", "scale", "budget", "rule", "Keras' own"):
-        table.add_column(column, justify="right")
+    tables: dict[tuple[str, str], Table] = {}
     for figure in verdict.parity:
+        key = (figure.artifact, figure.output)
+        table = tables[key] = tables.get(key) or _empty_table(*key)
         style = "" if figure.largest_absolute <= figure.budget else "bold red"
-        cells = [*_spread(figure), _short(figure.scale), _short(figure.budget), figure.rule, _short(figure.keras)]
-        table.add_row(figure.artifact, escape(figure.output), str(figure.batch), *cells, style=style)
+        cells = [*_spread(figure), _short(figure.scale), _short(figure.budget), _short(figure.keras), figure.rule]
+        table.add_row(str(figure.batch), *cells, style=style)
+    return Group(*tables.values())
+
+
+def _empty_table(artifact: str, output: str) -> Table:
+    title = escape(f"{artifact} output {output!r}: error against the reference")
+    table = Table(title=title, title_justify="left", box=None, padding=(0, 1), pad_edge=False, collapse_padding=True)
+    for column in ("batch", "largest", "99 %", "median", "ulps", "1-cos", "scale", "budget", "Keras'"):
+        table.add_column(column, justify="right", min_width=7 if column != "batch" else 5, no_wrap=True)
+    table.add_column("rule", no_wrap=True)
     return table
 
 
