@@ -98,14 +98,28 @@ def _judge_loaded(model: Path, truth: Truth, cases: tuple[CaseArrays, ...]) -> J
     )
     run = _translated(names, partial(_call, function))
     judgement = judge(ARTIFACT, truth, plain(cases), run)
-    behaviour = _check_behaviour(_variables(function), truth, cases, run)
+    behaviour = _check_behaviour(_variables(function, truth), truth, cases, run)
     reported = report(ARTIFACT, truth, cases, run)
     return Judgement((*checks, *judgement.checks, *behaviour), judgement.figures, reported)
 
 
-def _variables(function: Any) -> dict[str, Any]:
-    """The variables that a signature reads, by the part of their names that TensorFlow leaves of Keras' own."""
-    return {_allowed(variable.name.split(":")[0]): variable for variable in function.variables}
+def _variables(function: Any, truth: Truth) -> dict[str, Any]:
+    """The variables that a signature reads, by the weight that each is: the one of its frozen values.
+
+    Where several weights have the same values, their names decide, as far as TensorFlow leaves them; a weight of which
+    both leave a doubt is not there.
+    """
+    by_digest: dict[str, list[Any]] = {}
+    for variable in function.variables:
+        by_digest.setdefault(weight_values.digest_of(variable.numpy()), []).append(variable)
+    found: dict[str, Any] = {}
+    for weight, digest in truth.weights.items():
+        equal = by_digest.get(digest, [])
+        named = [each for each in equal if _allowed(each.name.split(":")[0]) == _allowed(weight)]
+        chosen = named if len(named) == 1 else equal
+        if len(chosen) == 1:
+            found[weight] = chosen[0]
+    return found
 
 
 def _allowed(name: str) -> str:
@@ -115,13 +129,13 @@ def _allowed(name: str) -> str:
 def _check_behaviour(
     variables: dict[str, Any], truth: Truth, cases: tuple[CaseArrays, ...], run: Run
 ) -> tuple[Check, ...]:
-    """Perturb each shared weight in the loaded model; none where the file does not say which variable is which."""
+    """Perturb each shared weight in the loaded model; none where there is a doubt which variable is which."""
     asked = [case.case for case in cases if case.case.weight is not None]
-    if not asked or any(_allowed(case.weight or "") not in variables for case in asked):
+    if not asked or any(case.weight not in variables for case in asked):
         return ()
 
     def perturbing(case: CaseArrays) -> Run:
-        variable = variables[_allowed(case.case.weight or "")]
+        variable = variables[case.case.weight or ""]
 
         def perturbed(feed: Mapping[str, np.ndarray]) -> Mapping[str, np.ndarray]:
             own = variable.numpy()

@@ -94,3 +94,12 @@ def test_a_saved_model_of_two_variables_does_not_follow(subject: Subject, tmp_pa
     verdict = savedmodel_half.verify(tmp_path / "saved_model", subject.folder)
     assert f"saved_model {FOLLOWS}" in failed(verdict)
     assert not [name for name in failed(verdict) if "within budget" in name]
+
+
+def test_two_weights_of_one_name_are_told_apart_by_their_values(tmp_path: Path) -> None:
+    """A sound SavedModel of two layers of one name, whose variables bear one name too."""
+    found = export("two_layers_of_one_name", tmp_path)
+    assert isinstance(found, Subject)
+    export_saved_model(found.model, found.truth.signature, tmp_path / "saved_model")
+    verdict = savedmodel_half.verify(tmp_path / "saved_model", tmp_path)
+    assert next(check.passed for check in verdict.checks if FOLLOWS in check.name)
