@@ -25,7 +25,7 @@ INSTALLED := $(VENV)/.installed
 GPU_INSTALLED := $(GPU_VENV)/.installed
 BENCH_PYTHON := $(if $(filter gpu,$(DEVICE)),$(GPU_VENV),$(VENV))/bin/python
 
-ROOMS := $(wildcard pipeline/*.py)
+ROOMS := $(wildcard pipeline/*.py pipeline/records/*.py)
 GRAPH := $(wildcard pipeline/graph/*.py)
 TRAINING := $(wildcard pipeline/training/*.py) pipeline/models/task.py
 EXPORT := $(wildcard pipeline/export/*.py pipeline/export/*/*.py pipeline/truth/*.py pipeline/verify/*.py)

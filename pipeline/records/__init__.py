@@ -1,0 +1,72 @@
+"""The frozen, versioned records that cross a stage.
+
+A record that lies on disk is one JSON file. It carries `format`, and a reader refuses a format or a field it does not
+know. Shapes are tuples in which a free axis is its name: `("batch", 28, 28, 1)`.
+"""
+
+from __future__ import annotations
+
+from pipeline.records.audit import AuditReport, Duplicate, InitializerUse
+from pipeline.records.base import Count, Format, Number, Record, Shape, Size, Variant, versions
+from pipeline.records.bundle import Manifest, TaskMetric
+from pipeline.records.measurement import CellSamples, Environment, Footprint, Measurements, Ratio, Subject
+from pipeline.records.sharing import (
+    OPSET_KEY,
+    WEIGHT_MAP_KEY,
+    Block,
+    Description,
+    Parameters,
+    SharedLayer,
+    WeightPlacement,
+    weight_map_text,
+)
+from pipeline.records.signature import FileDigest, InputSpec, Signature, TensorSpec
+from pipeline.records.training import TrainingRecord
+from pipeline.records.truth import REPORTED_KINDS, Budget, Case, Truth
+from pipeline.records.verdict import Check, ErrorFigures, Failure, FirstDifference, ParityFigure, Spread, Verdict
+
+__all__ = [
+    "OPSET_KEY",
+    "REPORTED_KINDS",
+    "WEIGHT_MAP_KEY",
+    "AuditReport",
+    "Block",
+    "Budget",
+    "Case",
+    "CellSamples",
+    "Check",
+    "Count",
+    "Description",
+    "Duplicate",
+    "Environment",
+    "ErrorFigures",
+    "Failure",
+    "FileDigest",
+    "FirstDifference",
+    "Footprint",
+    "Format",
+    "InitializerUse",
+    "InputSpec",
+    "Manifest",
+    "Measurements",
+    "Number",
+    "Parameters",
+    "ParityFigure",
+    "Ratio",
+    "Record",
+    "Shape",
+    "SharedLayer",
+    "Signature",
+    "Size",
+    "Spread",
+    "Subject",
+    "TaskMetric",
+    "TensorSpec",
+    "TrainingRecord",
+    "Truth",
+    "Variant",
+    "Verdict",
+    "WeightPlacement",
+    "versions",
+    "weight_map_text",
+]

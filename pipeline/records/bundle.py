@@ -1,0 +1,54 @@
+"""The manifest of a bundle."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pipeline.records.base import Record, Variant
+from pipeline.records.sharing import (
+    Parameters,
+    SharedLayer,
+    WeightPlacement,
+)
+from pipeline.records.signature import FileDigest, Signature
+from pipeline.records.truth import Truth
+from pipeline.records.verdict import ParityFigure, Verdict
+
+
+class TaskMetric(Record):
+    """A task's held-out figure for the exported model, and the bar it had to reach.
+
+    `onnx` is the same figure as `model.onnx` answers; None without data or that file.
+    """
+
+    name: str
+    value: float
+    threshold: float | None
+    onnx: float | None = None
+
+
+class Manifest(Record):
+    """`manifest.json` of a bundle, format 1. No clocks: what was timed lies in measurements.json.
+
+    `loops` names the recurrent layers that are loops in `model.onnx`, each with the reason. `randomised` is the verdict
+    on the same model with random weights, where some of its own hold one number throughout and would hide losses.
+    `seal` is the sha256 of the file itself, 64 zeros standing for the seal: `bundle.write_manifest` fills it in.
+    """
+
+    format: Literal[1] = 1
+    model: str
+    variant: Variant
+    signature: Signature
+    opset: int
+    versions: dict[str, str]
+    parameters: Parameters
+    shared_layers: tuple[SharedLayer, ...]
+    weight_map: tuple[WeightPlacement, ...]
+    metric: TaskMetric | None = None
+    truth: Truth
+    randomised: Verdict | None = None
+    parity: tuple[ParityFigure, ...] = ()
+    files: dict[str, FileDigest]
+    left_out: dict[str, str] = {}
+    loops: dict[str, str] = {}
+    seal: str = ""
