@@ -17,7 +17,7 @@ from pipeline.export.artifacts import write_artifacts
 from pipeline.export.card import model_card
 from pipeline.export.options import ExportOptions
 from pipeline.models.task import Task
-from pipeline.records import Manifest, TaskMetric, Variant, Verdict, versions
+from pipeline.records import VERSIONED, Manifest, TaskMetric, Variant, Verdict, versions
 from pipeline.store import digest, digests, publishing
 from pipeline.truth.float64 import MOST_ELEMENTS
 from pipeline.truth.freeze import SEED, freeze
@@ -25,9 +25,6 @@ from pipeline.truth.randomised import constant_weights, randomised
 from pipeline.verify.failure import left_behind
 from pipeline.verify.keras_half import searched
 from pipeline.verify.verdict import verify_directory
-
-# The distributions whose versions a manifest records.
-_VERSIONS_OF = ("shared-layers", "keras", "tensorflow", "tf2onnx", "onnx", "onnxruntime", "numpy")
 
 
 @dataclass(frozen=True)
@@ -102,7 +99,7 @@ def _draft(model: keras.Model, scratch: Path, labels: Labels, task: Task | None,
         variant=labels.variant,
         signature=truth.signature,
         opset=options.opset,
-        versions=versions(*_VERSIONS_OF),
+        versions=versions(*VERSIONED),
         parameters=artifacts.parameters,
         shared_layers=artifacts.shared_layers,
         weight_map=artifacts.weight_map,
@@ -126,7 +123,6 @@ def _metric_of_onnx(scratch: Path, draft: Manifest, task: Task | None) -> TaskMe
     metric = draft.metric
     if metric is None or task is None or task.metric is None or task.data is None or ONNX_FILE not in draft.files:
         return metric
-
     held_out = task.data()[1]
     found = float(task.metric(Bundle(scratch, draft).run, held_out))
     allowed = max(2 / len(held_out), 1e-3 * abs(metric.value))

@@ -7,7 +7,7 @@ know. Shapes are tuples in which a free axis is its name: `("batch", 28, 28, 1)`
 from __future__ import annotations
 
 from pipeline.records.audit import AuditReport, Duplicate, InitializerUse
-from pipeline.records.base import Count, Format, Number, Record, Shape, Size, Variant, versions
+from pipeline.records.base import VERSIONED, Count, Format, Number, Record, Shape, Size, Variant, versions
 from pipeline.records.bundle import Manifest, TaskMetric
 from pipeline.records.measurement import CellSamples, Environment, Footprint, Measurements, Ratio, Subject
 from pipeline.records.sharing import (
@@ -28,6 +28,7 @@ from pipeline.records.verdict import Check, ErrorFigures, Failure, FirstDifferen
 __all__ = [
     "OPSET_KEY",
     "REPORTED_KINDS",
+    "VERSIONED",
     "WEIGHT_MAP_KEY",
     "AuditReport",
     "Block",

@@ -41,6 +41,10 @@ class Record(BaseModel):
         return schema
 
 
+# Whose versions say what an artifact came from and was judged by.
+VERSIONED = ("shared-layers", "keras", "tensorflow", "tf2onnx", "onnx", "onnxruntime", "numpy")
+
+
 def versions(*distributions: str) -> dict[str, str]:
     """Versions of the installed ones among `distributions`, by distribution name."""
     from importlib import metadata

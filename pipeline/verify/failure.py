@@ -11,13 +11,12 @@ import numpy as np
 
 from pipeline import bundle
 from pipeline.errors import BadInput
-from pipeline.records import Failure, Verdict, versions
+from pipeline.records import VERSIONED, Failure, Verdict, versions
 from pipeline.store import refusing_unwritable, write_record
 from pipeline.verify.tensors import tensors_of
 
 FAILURES = Path("failures")
 RECORD, TEXT, BUNDLE = "failure.json", "verdict.txt", "bundle"
-_VERSIONS_OF = ("shared-layers", "keras", "tensorflow", "tf2onnx", "onnx", "onnxruntime", "numpy")
 
 
 def leave_failure(failures: Path, name: str, verdict: Verdict, directory: Path, *, is_kept: bool) -> Path:
@@ -51,7 +50,7 @@ def leave_failure(failures: Path, name: str, verdict: Verdict, directory: Path, 
             subject=verdict.subject,
             command=f"shared-layers verify {place}",
             case=case,
-            versions=versions(*_VERSIONS_OF),
+            versions=versions(*VERSIONED),
             verdict=verdict,
         )
         write_record(folder / RECORD, failure)
