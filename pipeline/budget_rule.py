@@ -6,6 +6,7 @@ Its derivation and the figures that the constants come from are told in docs/ver
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 
 import numpy as np
 
@@ -18,6 +19,10 @@ FACTOR = 4.0
 NOISE_FACTOR = 2.0
 # and so many units in the last place of the output's scale more, where Keras happened to err little or not at all.
 ULPS = 4.0
+# Stated where there is no reference: a few hundred units in the last place of the coarsest precision that
+# a layer computes in, relative to the largest value of the output.
+_STATED = {"float64": 1e-4, "float32": 1e-4, "float16": 2e-2, "bfloat16": 1e-1, "int8": 5e-2}
+_STATED_ABSOLUTE = 1e-6
 # The kinds of cases that tell an output's ordinary scale.
 ORDINARY = (RANDOM, "real")
 
@@ -46,6 +51,12 @@ def derived(output: str, kind: str, dtype: str, own: tuple[float, float], typica
         keras=own[0],
         noise=own[1],
     )
+
+
+def stated(output: str, kind: str, precisions: Iterable[str]) -> Budget:
+    """The budget of an output for which there is no reference, by the coarsest of the precisions it is computed in."""
+    relative = max(_STATED.get(precision, 0.0) for precision in {*precisions, "float32"})
+    return Budget(output=output, kind=kind, rule="stated", absolute=_STATED_ABSOLUTE, relative=relative)
 
 
 def largest_error(found: np.ndarray, exact: np.ndarray) -> tuple[float, float]:

@@ -52,6 +52,10 @@ class Budget(Record):
     keras: Number = float("nan")
     noise: Number = float("nan")
 
+    def at(self, scale: float) -> float:
+        """What is allowed in a case whose largest reference value is `scale`, in the output's own unit."""
+        return self.absolute + self.relative * scale
+
 
 class Truth(Record):
     """What Keras says is right, frozen before anything is exported.

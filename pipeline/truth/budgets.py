@@ -8,15 +8,10 @@ from dataclasses import dataclass
 import keras
 import numpy as np
 
-from pipeline.budget_rule import ORDINARY, derived, largest_error, largest_relative
+from pipeline.budget_rule import ORDINARY, derived, largest_error, largest_relative, stated
 from pipeline.records import Budget, Case, Signature, TensorSpec
 
 Arrays = Mapping[str, np.ndarray]
-
-# Stated, not derived: a few hundred units in the last place of the coarsest precision that a layer computes in,
-# relative to the largest value of the output.
-_RELATIVE = {"float64": 1e-4, "float32": 1e-4, "float16": 2e-2, "bfloat16": 1e-1, "int8": 5e-2}
-_ABSOLUTE = 1e-6
 
 
 @dataclass(frozen=True)
@@ -34,12 +29,12 @@ def budgets(model: keras.Model, signature: Signature, answered: Iterable[Answere
     found = list(answered)
     kinds = dict.fromkeys(each.case.kind for each in found)
     floats = [spec for spec in signature.outputs if np.issubdtype(np.dtype(spec.dtype), np.floating)]
-    stated = _stated(model)
+    precisions = _precisions(model)
     by_kind = {kind: [each for each in found if each.case.kind == kind] for kind in kinds}
     return tuple(
         budget
         for spec in floats
-        for budget in _budgets(spec, {k: _Errors.of(own, spec.name) for k, own in by_kind.items()}, stated)
+        for budget in _budgets(spec, {k: _Errors.of(own, spec.name) for k, own in by_kind.items()}, precisions)
     )
 
 
@@ -70,19 +65,18 @@ def _float64(answered: Answered, output: str) -> np.ndarray:
     return answered.float64[output]
 
 
-def _budgets(spec: TensorSpec, errors: Mapping[str, _Errors | None], stated: float) -> Iterator[Budget]:
+def _budgets(spec: TensorSpec, errors: Mapping[str, _Errors | None], precisions: set[str]) -> Iterator[Budget]:
     ordinary = [errors[kind] for kind in ORDINARY if kind in errors]
     typical = max((each.scale for each in ordinary if each is not None), default=0.0)
     for kind, found in errors.items():
         if found is None:
-            yield Budget(output=spec.name, kind=kind, rule="stated", absolute=_ABSOLUTE, relative=stated)
+            yield stated(spec.name, kind, precisions)
         else:
             yield derived(spec.name, kind, spec.dtype, (found.own, found.noise), typical)
 
 
-def _stated(model: keras.Model) -> float:
-    """The stated relative tolerance for the coarsest precision that any layer computes in."""
+def _precisions(model: keras.Model) -> set[str]:
+    """Those that any layer computes in."""
     layers = model._flatten_layers()
     precisions = {"int8" if layer.quantization_mode else layer.compute_dtype for layer in layers}
-    precisions |= {layer.dtype for layer in layers if isinstance(layer, keras.layers.InputLayer)}
-    return max(_RELATIVE.get(precision, 0.0) for precision in {*precisions, "float32"})
+    return precisions | {layer.dtype for layer in layers if isinstance(layer, keras.layers.InputLayer)}

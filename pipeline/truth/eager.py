@@ -56,7 +56,7 @@ def _differences(eager: np.ndarray, compiled: np.ndarray, budget: Budget | None)
     else:
         error = np.abs(eager.astype(np.float64) - compiled.astype(np.float64))
         scale = float(np.max(np.abs(compiled[np.isfinite(compiled)].astype(np.float64)), initial=0.0))
-        allowed = 2 * (budget.absolute + budget.relative * scale)
+        allowed = 2 * budget.at(scale)
         largest = float(np.max(error[np.isfinite(error)], initial=0.0))
         if not np.array_equal(np.isfinite(eager), np.isfinite(compiled)):
             yield "is finite where the compiled one is not, or the other way round"

@@ -23,7 +23,7 @@ from keras import tree
 
 from pipeline import bundle, weight_values
 from pipeline.audit import read_onnx
-from pipeline.budget_rule import derived
+from pipeline.budget_rule import derived, largest_error, largest_relative, stated
 from pipeline.bundle import CaseArrays
 from pipeline.errors import one_line
 from pipeline.graph.call import named_call
@@ -36,8 +36,6 @@ from pipeline.records import FirstDifference, Signature, Verdict
 from pipeline.truth.float64 import float64_pair
 from pipeline.verify.tensors import tensors_of
 
-# Without a reference in float64: a few hundred units in the last place of float32.
-_STATED_RELATIVE = 1e-4
 Key = tuple[int, int]  # the `id` of a layer or operation, and which of its calls, counted in the order they run
 
 
@@ -280,17 +278,14 @@ class _File:
 
     def _nearest(self, value: np.ndarray, exact: np.ndarray | None, candidates: list[str]) -> _Seen | None:
         reference = (value if exact is None else exact).astype(np.float64)
-        finite = np.isfinite(reference)
-        scale = float(np.max(np.abs(reference[finite]), initial=0.0))
-        own = _error(value.astype(np.float64), reference)
-        relative = own / scale if scale and math.isfinite(own) else 0.0
+        own, scale = largest_error(value, reference)
         if not np.issubdtype(value.dtype, np.floating):
             budget = 0.0
         elif exact is None:
-            budget = _STATED_RELATIVE * max(scale, 1e-2)
+            budget = stated("", "", [value.dtype.name]).at(scale)
         else:
-            rule = derived("", "", value.dtype.name, (relative, 0.0), scale)
-            budget = rule.absolute + rule.relative * scale
+            relative = largest_relative([(own, scale)])
+            budget = derived("", "", value.dtype.name, (relative, 0.0), scale).at(scale)
         errors = {
             name: min((_error(laid, reference) for laid in _layouts(self._tensors[name], value.shape)), default=None)
             for name in candidates

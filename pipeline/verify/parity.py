@@ -179,7 +179,7 @@ def judge_output(
         judged,
         largest=_largest(answer[finite].astype(np.float64) - reference[finite]),
         scale=scale,
-        budget=budget.absolute + budget.relative * scale if budget is not None else 0.0,
+        budget=budget.at(scale) if budget is not None else 0.0,
         keras=_largest(keras[own].astype(np.float64) - reference[own]),
         fault=fault,
         rule=budget.rule if budget is not None else "equal",
