@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from typing import Any
 
 import keras
+import numpy as np
 
 from pipeline.errors import one_line
 from pipeline.graph.fresh import Config, NotRebuildable, copy_state, fresh_layer
@@ -66,6 +68,14 @@ def float64_pair(model: keras.Model) -> tuple[keras.Model, dict[int, list[Any]]]
         for old, new in zip(layer.variables, fresh[key].variables, strict=True):
             weights.setdefault(id(old), []).append(new)
     return clone, weights
+
+
+def widened(feed: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """Inputs as the clone takes them: floating-point numbers in float64."""
+    return {
+        name: value.astype(np.float64) if value.dtype.name.startswith(("float", "bfloat")) else value
+        for name, value in feed.items()
+    }
 
 
 def _refuse_large(model: keras.Model) -> None:

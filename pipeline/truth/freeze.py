@@ -18,12 +18,12 @@ from pipeline.graph.call import named_call
 from pipeline.graph.flatten import flatten_labelled
 from pipeline.graph.fresh import NotRebuildable
 from pipeline.graph.read import read
-from pipeline.graph.weights import Weight, named_weights
+from pipeline.graph.weights import Weight, assigned, named_weights
 from pipeline.records import Case, InputSpec, Signature, TensorSpec, Truth
 from pipeline.store import digest, refusing_unwritable, write_record
 from pipeline.truth.budgets import Answered, budgets
 from pipeline.truth.eager import eager_differences
-from pipeline.truth.float64 import float64_pair
+from pipeline.truth.float64 import float64_pair, widened
 from pipeline.truth.noise import Noise
 from pipeline.truth.refusals import refuse_unexportable
 from pipeline.truth.signature import read_signature
@@ -132,22 +132,16 @@ def _perturbed(
     for number, weight in enumerate(floats):
         seed = (case.seed or 0) + number
         own = [weight.variable, *([] if reference is None else reference.weights[id(weight.variable)])]
-        before = [np.asarray(variable) for variable in own]
-        changed = weight_values.perturbed(before[0], seed)
+        changed = weight_values.perturbed(np.asarray(weight.variable), seed)
         update = {"key": f"perturbed{number}", "kind": PERTURBED, "inputs_of": case.key, "inputs_sha256": None}
         this = case.model_copy(update={**update, "weight": weight.name, "weight_seed": seed})
-        try:
-            for variable in own:
-                variable.assign(changed)
+        with assigned((variable, changed) for variable in own):
             answered = Answered(
                 this,
                 answer(feed),
                 None if reference is None else reference.answer(feed),
                 () if reference is None else reference.noisy(feed),
             )
-        finally:
-            for variable, value in zip(own, before, strict=True):
-                variable.assign(value)
         if archive.add_answers(answered):
             yield answered
 
@@ -183,8 +177,7 @@ class _Archive:
         The first case is always there, so that something is.
         """
         inputs = {f"{case.key}/in/{name}": value for name, value in feed.items()}
-        answers = {f"{case.key}/f32/{name}": value for name, value in float32.items()}
-        answers |= {f"{case.key}/f64/{name}": value for name, value in (float64 or {}).items()}
+        answers = _answers(case, float32, float64)
         room = SAMPLES_MAX_BYTES - self._size
         if not self.arrays or _bytes(inputs) + _bytes(answers) <= room:
             self._take(inputs | answers)
@@ -196,9 +189,7 @@ class _Archive:
 
     def add_answers(self, answered: Answered) -> bool:
         """Add a case's answers alone, if there is room."""
-        key = answered.case.key
-        answers = {f"{key}/f32/{name}": value for name, value in answered.float32.items()}
-        answers |= {f"{key}/f64/{name}": value for name, value in (answered.float64 or {}).items()}
+        answers = _answers(answered.case, answered.float32, answered.float64)
         if self._size + _bytes(answers) > SAMPLES_MAX_BYTES:
             return False
         self._take(answers)
@@ -207,6 +198,12 @@ class _Archive:
     def _take(self, arrays: Arrays) -> None:
         self.arrays |= arrays
         self._size += _bytes(arrays)
+
+
+def _answers(case: Case, float32: Arrays, float64: Arrays | None) -> dict[str, np.ndarray]:
+    """A case's answers under their names in the archive."""
+    groups = (("f32", float32), ("f64", float64 or {}))
+    return {f"{case.key}/{group}/{name}": value for group, arrays in groups for name, value in arrays.items()}
 
 
 def _compiled(model: keras.Model, signature: Signature) -> tuple[Signature, Any]:
@@ -261,20 +258,14 @@ def _reference(
     model: keras.Model, signature: Signature, trial: Arrays, float32: Arrays
 ) -> tuple[_Reference | None, str | None]:
     """What answers in float64, tried once against `float32`'s shapes, or the reason why there is none."""
-    floats = {spec.name for spec in signature.inputs if spec.dtype.startswith(("float", "bfloat"))}
-
-    def wide(feed: Arrays) -> dict[str, np.ndarray]:
-        return {name: value.astype("float64") if name in floats else value for name, value in feed.items()}
-
     try:
         clone, weights = float64_pair(model)
-        specs = {
-            spec.name: _tensor_spec(spec, "float64" if spec.name in floats else spec.dtype) for spec in signature.inputs
-        }
+        wide = widened(trial)
+        specs = {spec.name: _tensor_spec(spec, wide[spec.name].dtype.name) for spec in signature.inputs}
         ids = [spec.name for spec in signature.inputs if spec.ids_below is not None]
-        noise = Noise(named_call(clone, signature), specs, wide(trial), exact=ids)
-        found = noise.exact(wide(trial))
-        noise.answers(wide(trial))
+        noise = Noise(named_call(clone, signature), specs, wide, exact=ids)
+        found = noise.exact(wide)
+        noise.answers(wide)
     except NotRebuildable as refusal:
         return None, str(refusal)
     except Exception as error:  # noqa: BLE001 - the layers' own code runs here, in a precision it may not expect
@@ -284,9 +275,9 @@ def _reference(
         return None, f"output {unlike[0]!r} has another shape in float64"
     return (
         _Reference(
-            answer=lambda feed: noise.exact(wide(feed)),
-            noisy=lambda feed: noise.answers(wide(feed)),
-            at=lambda feed: noise.measure(wide(feed)),
+            answer=lambda feed: noise.exact(widened(feed)),
+            noisy=lambda feed: noise.answers(widened(feed)),
+            at=lambda feed: noise.measure(widened(feed)),
             weights=weights,
         ),
         None,

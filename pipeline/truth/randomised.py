@@ -13,6 +13,7 @@ import keras
 import numpy as np
 
 from pipeline import weight_values
+from pipeline.graph.weights import assigned
 
 
 def constant_weights(model: keras.Model) -> tuple[str, ...]:
@@ -30,14 +31,12 @@ def randomised(model: keras.Model, seed: int) -> Iterator[None]:
     Each element lies within a tenth of its own (of 0 within a tenth of 1): what has to be positive, such as a variance,
     stays so. Afterwards the model has its own weights again.
     """
-    own = [(variable, np.asarray(variable)) for variable in _floats(model)]
-    try:
-        for number, (variable, value) in enumerate(own):
-            variable.assign(weight_values.perturbed(value, seed + number))
+    others = (
+        (variable, weight_values.perturbed(np.asarray(variable), seed + number))
+        for number, variable in enumerate(_floats(model))
+    )
+    with assigned(others):
         yield
-    finally:
-        for variable, value in own:
-            variable.assign(value)
 
 
 def _floats(model: keras.Model) -> list[Any]:

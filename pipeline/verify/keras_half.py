@@ -7,7 +7,6 @@ result is looked for among all tensors.
 
 from __future__ import annotations
 
-import contextlib
 import itertools
 import math
 from collections.abc import Iterator, Mapping
@@ -28,12 +27,11 @@ from pipeline.bundle import CaseArrays
 from pipeline.errors import one_line
 from pipeline.graph.call import named_call
 from pipeline.graph.flatten import FlatModel, flatten_labelled
-from pipeline.graph.fresh import NotRebuildable
 from pipeline.graph.read import TensorRef, read
 from pipeline.graph.scopes import with_results
-from pipeline.graph.weights import named_weights
+from pipeline.graph.weights import assigned, named_weights
 from pipeline.records import FirstDifference, Signature, Verdict
-from pipeline.truth.float64 import float64_pair
+from pipeline.truth.float64 import float64_pair, widened
 from pipeline.verify.tensors import tensors_of
 
 Key = tuple[int, int]  # the `id` of a layer or operation, and which of its calls, counted in the order they run
@@ -126,14 +124,8 @@ def _exact(
 ) -> list[tuple[Any, list[np.ndarray]]] | None:
     try:
         clone, weights = float64_pair(flat.model)
-        feed = {
-            name: value.astype(np.float64) if np.issubdtype(value.dtype, np.floating) else value
-            for name, value in asked.inputs.items()
-        }
         pairs = [(copy, value) for variable, value in _perturbed(flat, model, asked) for copy in weights[id(variable)]]
-        return list(_called(clone, signature, feed, pairs))
-    except NotRebuildable:
-        return None
+        return list(_called(clone, signature, widened(asked.inputs), pairs))
     except Exception:  # noqa: BLE001 - the layers' own code runs here, in a precision it may not expect
         return None
 
@@ -169,21 +161,9 @@ def _called(
             named_call(model, signature)(inputs)
         return results
 
-    with _assigned(changed):
+    with assigned(changed):
         found = traced({name: tf.convert_to_tensor(value) for name, value in feed.items()})
     yield from zip(operations, ([tensor.numpy() for tensor in tensors] for tensors in found), strict=True)
-
-
-@contextlib.contextmanager
-def _assigned(changed: list[tuple[Any, np.ndarray]]) -> Iterator[None]:
-    before = [(variable, np.asarray(variable)) for variable, _ in changed]
-    try:
-        for variable, value in changed:
-            variable.assign(value)
-        yield
-    finally:
-        for variable, value in before:
-            variable.assign(value)
 
 
 def _readers(flat: FlatModel) -> dict[Key, list[Key]]:
