@@ -80,11 +80,11 @@ def _texts(model: ModelProto) -> Iterator[str | bytes]:
     for function in model.functions:
         yield function.name
         yield function.domain
-    for node in _all_nodes(model):
+    for node in all_nodes(model):
         yield from (node.name, node.op_type, node.domain, *node.input, *node.output)
         for attribute in node.attribute:
             yield attribute.name
-            graphs += [body for _, body in _subgraphs(attribute)]
+            graphs += [body for _, body in subgraphs(attribute)]
             tensors = [attribute.t, attribute.sparse_tensor.values, *attribute.tensors]
             yield from (text for tensor in tensors for text in _texts_of_tensor(tensor))
     for graph in graphs:
@@ -99,13 +99,13 @@ def _texts_of_tensor(tensor: TensorProto) -> Iterator[str | bytes]:
         yield from (entry.key, entry.value)
 
 
-def _all_nodes(model: ModelProto) -> Iterator[NodeProto]:
+def all_nodes(model: ModelProto) -> Iterator[NodeProto]:
     """The nodes of the main graph, of functions and, after the node that holds it, of each body."""
     nodes = [*model.graph.node, *(node for function in model.functions for node in function.node)]
     for node in nodes:  # grows while it is walked
         yield node
         for attribute in node.attribute:
-            for _, body in _subgraphs(attribute):
+            for _, body in subgraphs(attribute):
                 nodes += body.node
 
 
@@ -126,13 +126,13 @@ def described(tensor: TensorProto) -> InitializerUse:
 
 def inner_tensors(model: ModelProto) -> Iterator[TensorProto]:
     """The stored tensors that are no initializers of the main graph: of bodies, functions and nodes themselves."""
-    for node in _all_nodes(model):
+    for node in all_nodes(model):
         for attribute in node.attribute:
             if attribute.type == AttributeProto.TENSOR:
                 yield attribute.t
             elif attribute.type == AttributeProto.TENSORS:
                 yield from attribute.tensors
-            for _, body in _subgraphs(attribute):
+            for _, body in subgraphs(attribute):
                 yield from body.initializer
 
 
@@ -215,7 +215,7 @@ class _Walk:
                 self._attribute(node, attribute, scope, label)
 
     def _attribute(self, node: NodeProto, attribute: AttributeProto, scope: _Scope, label: str) -> None:
-        for name, body in _subgraphs(attribute):
+        for name, body in subgraphs(attribute):
             self.graph(body, scope, f"{label}/{name}/")
         for tensor in _carried(node, attribute):
             if node.op_type == "Constant":
@@ -234,7 +234,8 @@ def _read(scope: Mapping[str, _Stored | None], name: str, reader: str) -> None:
         stored.readers.append(reader)
 
 
-def _subgraphs(attribute: AttributeProto) -> Iterator[tuple[str, GraphProto]]:
+def subgraphs(attribute: AttributeProto) -> Iterator[tuple[str, GraphProto]]:
+    """The bodies that an attribute of a node holds, with a name for each."""
     if attribute.type == AttributeProto.GRAPH:
         yield attribute.name, attribute.g
     for index, body in enumerate(attribute.graphs):

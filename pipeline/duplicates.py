@@ -53,7 +53,13 @@ def _counts(tensor: TensorProto) -> bool:
     return math.prod(tensor.dims) > 1 and not is_argument
 
 
-def _values(tensor: TensorProto, folder: Path) -> np.ndarray:
+def elements(tensor: TensorProto, folder: Path) -> np.ndarray:
+    """The elements of `tensor`, in its own shape; external data lies in `folder`.
+
+    Raises:
+        BadInput: if they can't be read: they should lie in a file that is not there, is a link or outside of the
+            folder, or there are less than the shape says.
+    """
     try:
         return np.asarray(numpy_helper.to_array(tensor, base_dir=str(folder)))
     except Exception as error:  # onnx's and numpy's own, on a tensor that may hold anything
@@ -67,7 +73,7 @@ def _in_group(group: list[TensorProto], folder: Path, weights: dict[str, str]) -
     """
     alike: dict[str, list[TensorProto]] = {}
     for tensor in group:
-        ordered = np.sort(_values(tensor, folder), axis=None)
+        ordered = np.sort(elements(tensor, folder), axis=None)
         if ordered[0] != ordered[-1]:
             alike.setdefault(_digest(ordered), []).append(tensor)
     for candidates in alike.values():
@@ -92,13 +98,13 @@ class _Holders:
 
 def _among_alike(candidates: list[TensorProto], folder: Path, weights: dict[str, str]) -> Iterator[Duplicate]:
     """The duplicates among tensors of the same elements, in time that grows with their number and not its square."""
-    own = [_digest(_values(tensor, folder)) for tensor in candidates]
+    own = [_digest(elements(tensor, folder)) for tensor in candidates]
     wanted = set(own)
     equal: dict[str, _Holders] = defaultdict(_Holders)
     transposed: dict[str, _Holders] = defaultdict(_Holders)
     for place, tensor in enumerate(candidates):
         weight = weights.get(tensor.name)
-        values = _values(tensor, folder).squeeze()
+        values = elements(tensor, folder).squeeze()
         found = [
             (*first, is_transposed)
             for is_transposed, holders in ((False, equal[own[place]]), (True, transposed[own[place]]))

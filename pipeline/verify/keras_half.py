@@ -21,7 +21,7 @@ import tensorflow as tf
 from keras import tree
 
 from pipeline import bundle, weight_values
-from pipeline.audit import read_onnx
+from pipeline.audit import read_onnx, subgraphs
 from pipeline.budget_rule import derived, largest_error, largest_relative, stated
 from pipeline.bundle import CaseArrays
 from pipeline.errors import one_line
@@ -219,18 +219,10 @@ class _File:
     def __init__(self, proto: onnx.ModelProto, tensors: Mapping[str, np.ndarray], labels: tuple[str, ...]) -> None:
         self._tensors = tensors
         sites = {output: _site_of(node.name, labels) for node in proto.graph.node for output in node.output}
-        inner = {
-            name
-            for node in proto.graph.node
-            for name in _reads(node)
-            if name in sites and sites[name] == _site_of(node.name, labels)
-        }
-        outer = {value.name for value in proto.graph.output} | {
-            name
-            for node in proto.graph.node
-            for name in _reads(node)
-            if name in sites and sites[name] != _site_of(node.name, labels)
-        }
+        reads = [(name, _site_of(node.name, labels)) for node in proto.graph.node for name in _reads(node)]
+        inner = {name for name, reader in reads if name in sites and sites[name] == reader}
+        outer = {name for name, reader in reads if name in sites and sites[name] != reader}
+        outer |= {value.name for value in proto.graph.output}
         self._outputs = [value.name for value in proto.graph.output if value.name in tensors]
         self._has_labels = any(site is not None for site in sites.values())
         self._of: dict[str | None, list[str]] = {}
@@ -289,8 +281,7 @@ def _reads(node: onnx.NodeProto) -> Iterator[str]:
     """What a node reads, what the bodies inside it read from around them included."""
     yield from node.input
     for attribute in node.attribute:
-        bodies = [*attribute.graphs, *([attribute.g] if attribute.HasField("g") else [])]
-        for body in bodies:
+        for _, body in subgraphs(attribute):
             for inner in body.node:
                 yield from _reads(inner)
 

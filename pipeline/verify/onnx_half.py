@@ -19,7 +19,7 @@ import onnxruntime
 from onnxruntime.capi import onnxruntime_pybind11_state
 
 from pipeline import bundle
-from pipeline.audit import read_onnx
+from pipeline.audit import all_nodes, read_onnx
 from pipeline.bundle import CaseArrays
 from pipeline.errors import BadInput, one_line
 from pipeline.records import OPSET_KEY, Check, TensorSpec, Truth, Verdict
@@ -76,7 +76,7 @@ def _check_model(model: Path) -> Check:
 def _check_operators(proto: onnx.ModelProto) -> Check:
     """List operators that ONNX does not define: onnxruntime's own make a file less portable, others can't run."""
     own = {(function.domain, function.name) for function in proto.functions}
-    domains = {(node.domain, node.op_type) for node in _all_nodes(proto)} - own
+    domains = {(node.domain, node.op_type) for node in all_nodes(proto)} - own
     unknown = sorted(f"{d}.{op}" for d, op in domains if d not in _STANDARD_DOMAINS | _RUNTIME_DOMAINS)
     runtime = sorted(f"{d}.{op}" for d, op in domains if d in _RUNTIME_DOMAINS)
     detail = f"defined nowhere: {', '.join(unknown)}" if unknown else f"{len(domains)} kinds"
@@ -94,15 +94,6 @@ def _check_opset(proto: onnx.ModelProto, truth_folder: Path) -> Check:
     holds = wanted <= {str(found)}
     detail = f"{found}" if holds else f"{found}, exported to {' and '.join(sorted(wanted))}"
     return Check(name="opset is the one exported to", passed=holds, detail=detail)
-
-
-def _all_nodes(proto: onnx.ModelProto) -> list[onnx.NodeProto]:
-    nodes = [*proto.graph.node, *(node for function in proto.functions for node in function.node)]
-    for node in nodes:  # grows while it is walked: bodies of If, Loop and Scan follow their node
-        for attribute in node.attribute:
-            bodies = [*attribute.graphs, *([attribute.g] if attribute.HasField("g") else [])]
-            nodes += [inner for body in bodies for inner in body.node]
-    return nodes
 
 
 @dataclass(frozen=True)

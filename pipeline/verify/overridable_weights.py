@@ -10,10 +10,9 @@ import onnxruntime
 from onnx import TensorProto, helper
 
 from pipeline import weight_values
-from pipeline.records import WeightPlacement
-from pipeline.verify.sharing import elements
+from pipeline.duplicates import elements
+from pipeline.verify.sharing import WeightMap, by_weight
 
-WeightMap = tuple[WeightPlacement, ...]
 _EXTERNAL_FOLDER = "session.model_external_initializers_file_folder_path"
 
 
@@ -32,10 +31,7 @@ class OverridableWeights:
         *,
         is_optimised: bool = True,
     ) -> None:
-        self._placements: dict[str, list[WeightPlacement]] = {}
-        for placement in weight_map:
-            if placement.initializer is not None:
-                self._placements.setdefault(placement.weight, []).append(placement)
+        self._placements = by_weight(weight_map)
         tensors = {tensor.name: tensor for tensor in proto.graph.initializer}
         wanted = {each.initializer or "" for weight in weights for each in self._placements.get(weight, [])}
         self._initializers = {name: elements(tensors[name], folder) for name in sorted(wanted & tensors.keys())}

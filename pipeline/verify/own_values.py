@@ -10,25 +10,21 @@ from pathlib import Path
 import onnx
 
 from pipeline import weight_values
+from pipeline.duplicates import elements
 from pipeline.errors import BadInput
-from pipeline.records import Check, Truth, WeightPlacement
-from pipeline.verify.sharing import elements
+from pipeline.records import Check, Truth
+from pipeline.verify.sharing import WeightMap, by_weight
 
 _NAME = "every weight holds Keras' own values"
 
 
-def check_own_values(
-    proto: onnx.ModelProto, folder: Path, weight_map: tuple[WeightPlacement, ...], truth: Truth
-) -> Check:
+def check_own_values(proto: onnx.ModelProto, folder: Path, weight_map: WeightMap, truth: Truth) -> Check:
     """Hold each weight, read through the weight map, against the digest that was frozen; external data is in `folder`.
 
     The map has to be one that the file's tensors fit.
     """
     tensors = {tensor.name: tensor for tensor in proto.graph.initializer}
-    placed: dict[str, list[WeightPlacement]] = {}
-    for placement in weight_map:
-        if placement.initializer is not None:
-            placed.setdefault(placement.weight, []).append(placement)
+    placed = by_weight(weight_map)
     faults = [f"weight {name!r} is not one of the frozen model's" for name in placed if name not in truth.weights]
     for name, placements in placed.items():
         try:

@@ -12,11 +12,12 @@ from typing import Any
 import numpy as np
 import onnx
 from numpy.lib.stride_tricks import as_strided
-from onnx import ModelProto, numpy_helper
+from onnx import ModelProto
 from pydantic import TypeAdapter, ValidationError
 
 from pipeline.audit import described, initializer_uses, inner_tensors
-from pipeline.errors import BadInput, one_line
+from pipeline.duplicates import elements
+from pipeline.errors import BadInput
 from pipeline.records import WEIGHT_MAP_KEY, Block, Check, InitializerUse, WeightPlacement
 
 WeightMap = tuple[WeightPlacement, ...]
@@ -55,18 +56,6 @@ def check_sharing(model: ModelProto, folder: Path, weight_map: WeightMap | None)
     if faults:
         return (placed,)
     return (placed, *_check_stored_once(stored, weight_map, uses), _check_read(uses))
-
-
-def elements(tensor: onnx.TensorProto, folder: Path) -> np.ndarray:
-    """The elements of `tensor`, in its own shape; external data lies in `folder`.
-
-    Raises:
-        BadInput: if they should lie in a file that is not there, is a link, or lies outside of the folder.
-    """
-    try:
-        return np.asarray(numpy_helper.to_array(tensor, base_dir=str(folder)))
-    except (onnx.checker.ValidationError, OSError, ValueError) as error:
-        raise BadInput(f"the elements of tensor {tensor.name!r} can't be read: {one_line(error)}") from error
 
 
 @dataclass(frozen=True)
@@ -140,13 +129,18 @@ def _check_stored_once(stored: _Stored, weight_map: WeightMap, uses: tuple[Initi
     yield Check(name="each weight is stored once", passed=not copies, detail=_listed(copies) or detail)
 
 
-def _not_once(weight_map: WeightMap) -> Iterator[str]:
-    """Weights of which the file holds an element twice or not at all; a weight may lie in several initializers."""
+def by_weight(weight_map: WeightMap) -> dict[str, list[WeightPlacement]]:
+    """The places of each weight that the file stores: a weight may lie in several initializers."""
     places: dict[str, list[WeightPlacement]] = {}
     for placement in weight_map:
         if placement.initializer is not None:
             places.setdefault(placement.weight, []).append(placement)
-    for weight, placements in places.items():
+    return places
+
+
+def _not_once(weight_map: WeightMap) -> Iterator[str]:
+    """Weights of which the file holds an element twice or not at all; a weight may lie in several initializers."""
+    for weight, placements in by_weight(weight_map).items():
         size = placements[0].size
         if any(placement.size != size for placement in placements):
             yield f"weight {weight!r} has several shapes in the weight map"
