@@ -259,7 +259,7 @@ def verify_bundle(directory: Path | str, model: keras.Model | None = None) -> Ve
         subject=verdict.subject,
         checks=(*verdict.checks, *again.checks),
         parity=(*verdict.parity, *again.parity),
-        not_judged=verdict.not_judged,
+        not_judged=(*verdict.not_judged, *again.not_judged),
         first_difference=again.first_difference,
     )
 

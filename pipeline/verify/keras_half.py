@@ -34,6 +34,7 @@ from pipeline.records import FirstDifference, Signature, Verdict
 from pipeline.truth.float64 import float64_pair, widened
 from pipeline.verify.tensors import tensors_of
 
+_NONE_DIFFERS = "the file does not run, its outputs are exchanged, or it is optimised into something else"
 Key = tuple[int, int]  # the `id` of a layer or operation, and which of its calls, counted in the order they run
 
 
@@ -44,11 +45,13 @@ def searched(verdict: Verdict, model: keras.Model, onnx_file: Path, truth_folder
     if not case:
         return verdict
     try:
-        found = first_difference(model, onnx_file, truth_folder, case)
+        found, why_none = first_difference(model, onnx_file, truth_folder, case), _NONE_DIFFERS
     except Exception as error:  # noqa: BLE001 - the model's own code runs here, and the verdict is given already
-        told = f"at which call site it first differs could not be found: {one_line(error)}"
-        return verdict.model_copy(update={"not_judged": (*verdict.not_judged, told)})
-    return verdict.model_copy(update={"first_difference": found})
+        found, why_none = None, f"the search failed: {one_line(error)}"
+    if found is not None:
+        return verdict.model_copy(update={"first_difference": found})
+    told = f"at which call site case {case} first differs could not be found: {why_none}"
+    return verdict.model_copy(update={"not_judged": (*verdict.not_judged, told)})
 
 
 def first_difference(model: keras.Model, onnx_file: Path, truth_folder: Path, case: str) -> FirstDifference | None:
@@ -72,7 +75,7 @@ def first_difference(model: keras.Model, onnx_file: Path, truth_folder: Path, ca
         return None
     flat = flatten_labelled(model)
     results = _results(flat, model, truth.signature, asked)
-    file = _File(read_onnx(onnx_file), found.inside, tuple(result.label for result in results.values()))
+    file = _File(read_onnx(onnx_file), found.inside, frozenset(result.label for result in results.values()))
     compared = {key: file.compare(result) for key, result in results.items()}
     differing = (key for key, seen in compared.items() if seen is not None and not seen.agrees)
     readers = _readers(flat)
@@ -216,7 +219,7 @@ class _Seen:
 class _File:
     """The tensors of an ONNX file, by the call site that they are the result of."""
 
-    def __init__(self, proto: onnx.ModelProto, tensors: Mapping[str, np.ndarray], labels: tuple[str, ...]) -> None:
+    def __init__(self, proto: onnx.ModelProto, tensors: Mapping[str, np.ndarray], labels: frozenset[str]) -> None:
         self._tensors = tensors
         sites = {output: _site_of(node.name, labels) for node in proto.graph.node for output in node.output}
         reads = [(name, _site_of(node.name, labels)) for node in proto.graph.node for name in _reads(node)]
@@ -269,12 +272,11 @@ class _File:
         return _Seen(nearest, known[nearest], scale, budget, own)
 
 
-def _site_of(node: str, labels: tuple[str, ...]) -> str | None:
+def _site_of(node: str, labels: frozenset[str]) -> str | None:
     """The call site that a node belongs to: the longest label that its name starts with."""
     parts = node.split("/")
     prefixes = ("/".join(parts[:length]) for length in range(len(parts), 0, -1))
-    known = set(labels)
-    return next((prefix for prefix in prefixes if prefix in known), None)
+    return next((prefix for prefix in prefixes if prefix in labels), None)
 
 
 def _reads(node: onnx.NodeProto) -> Iterator[str]:

@@ -100,6 +100,8 @@ def _judge_loaded(model: Path, truth: Truth, cases: tuple[CaseArrays, ...]) -> J
     judgement = judge(ARTIFACT, truth, plain(cases), run)
     behaviour = _check_behaviour(_variables(function, truth), truth, cases, run)
     reported = report(ARTIFACT, truth, cases, run)
+    if not behaviour and any(case.case.weight is not None for case in cases):
+        reported += (f"{ARTIFACT} follows each shared weight: it is in doubt which variable is which",)
     return Judgement((*checks, *judgement.checks, *behaviour), judgement.figures, reported)
 
 

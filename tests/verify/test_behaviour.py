@@ -12,6 +12,7 @@ from onnx import numpy_helper
 from pipeline.export.saved_model import export_saved_model
 from pipeline.graph.unshare import unshare
 from pipeline.records import Verdict
+from pipeline.store import write_record
 from pipeline.verify import onnx_half, savedmodel_half
 from tests.zoo.subject import Subject, export
 
@@ -103,3 +104,14 @@ def test_two_weights_of_one_name_are_told_apart_by_their_values(tmp_path: Path) 
     export_saved_model(found.model, found.truth.signature, tmp_path / "saved_model")
     verdict = savedmodel_half.verify(tmp_path / "saved_model", tmp_path)
     assert next(check.passed for check in verdict.checks if FOLLOWS in check.name)
+
+
+def test_variables_that_nothing_tells_apart_are_said_to_be_in_doubt(subject: Subject, tmp_path: Path) -> None:
+    """Neither their values nor their names are those of the weights that were frozen."""
+    export_saved_model(subject.model, subject.truth.signature, tmp_path / "saved_model")
+    unknown = subject.truth.model_copy(update={"weights": {}})
+    write_record(tmp_path / "truth.json", unknown)
+    (tmp_path / "samples.npz").write_bytes((subject.folder / "samples.npz").read_bytes())
+    verdict = savedmodel_half.verify(tmp_path / "saved_model", tmp_path)
+    assert not [check for check in verdict.checks if FOLLOWS in check.name]
+    assert "saved_model follows each shared weight: it is in doubt which variable is which" in verdict.not_judged

@@ -144,3 +144,21 @@ def test_a_search_that_fails_leaves_the_verdict_and_says_so(tmp_path) -> None:
     found = searched(failed, two_views(), tmp_path / "model.onnx", tmp_path)
     assert found.checks == failed.checks
     assert "could not be found" in found.not_judged[0]
+
+
+def test_outputs_that_are_exchanged_are_told_of_no_call_site(tmp_path) -> None:
+    """Every result is right by itself: the verdict says what that can mean."""
+    x = keras.Input((4,), name="x")
+    model = keras.Model(x, {"a": layers.Dense(3, name="a")(x), "b": layers.Dense(3, name="b")(x)})
+    fill(model, 2)
+
+    def exchanged(proto: onnx.ModelProto) -> None:
+        other = {"a": "b", "b": "a"}
+        for node in proto.graph.node:
+            node.output[:] = [other.get(name, name) for name in node.output]
+
+    path = spoilt(model, tmp_path, exchanged)
+    failed = Verdict(subject="x", checks=(Check(name="onnx output 'a' within budget", passed=False, case="random3"),))
+    found = searched(failed, model, path, tmp_path)
+    assert found.first_difference is None
+    assert "outputs are exchanged" in found.not_judged[0]
