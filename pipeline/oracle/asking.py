@@ -16,7 +16,8 @@ from pipeline.workers.conversation import Conversation, Died
 from pipeline.workers.limits import LimitReached, Limits, free_memory
 
 Arrays = Mapping[str, np.ndarray]
-Moves = Sequence[tuple[int, int]]  # weights by the number of their copy, each with the seed by which it is moved
+# Weights by the number of their copy, each with the seed by which it is moved, and the factor that it has afterwards.
+Moves = Sequence[tuple[int, int, float]]
 
 # One processor's single precision is not a GPU's, which rounds to ten bits in products (TF32): answers are a CPU's.
 _ENVIRON = {"CUDA_VISIBLE_DEVICES": "-1"}

@@ -236,7 +236,9 @@ class _Freezing:
         ordinary = list(self._ordinary(signature, plan))
         # Noise is of the scales that results have for ordinary inputs: the largest random case of not too many rows.
         random = [each for each in ordinary if each.case.kind == cases.RANDOM]
-        scale = max((each for each in random if each.case.batch <= 17), key=lambda each: each.case.batch, default=random[0])
+        scale = max(
+            (each for each in random if each.case.batch <= 17), key=lambda each: each.case.batch, default=random[0]
+        )
         first = self._first(scale, plan)
         base = next((each for each in random if each.case.batch == plan.plan.round_batch), random[0])
         moved = list(moved_cases(base.case, self._shared, self._seed, is_randomised=self._is_randomised))
@@ -266,7 +268,9 @@ class _Freezing:
                 raise _refusal(failed) from failed
             self._no_float64 = f"the model does not run in float64: {failed}"
             return self._first(question, plan)
-        unlike = [name for name, value in answers.float32.items() if _shape(answers.float64, name, value) != value.shape]
+        unlike = [
+            name for name, value in answers.float32.items() if _shape(answers.float64, name, value) != value.shape
+        ]
         if unlike:
             names = self._asked.named({key: np.array(key) for key in answers.float32})
             told = next(name for name, key in names.items() if key == unlike[0])

@@ -6,11 +6,11 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from pipeline import weight_values
 from pipeline.graph.weights import Weight
 from pipeline.oracle.snapshot import Snapshot
 from pipeline.records import Case
 from pipeline.truth.plan import codes
+from pipeline.weight_map.perturb import Moving
 
 # The kinds of their cases: each has a budget of its own, so that none widens another's.
 RANDOM_WEIGHTS = "random weights"
@@ -27,9 +27,7 @@ def hide_something(weights: Sequence[Weight], snapshot: Snapshot) -> tuple[str, 
 
     A lone number counts if it is 0 or 1.
     """
-    return tuple(
-        each.name for each in weights if can_be_moved(each) and _is_constant(snapshot.value(each.variable))
-    )
+    return tuple(each.name for each in weights if can_be_moved(each) and _is_constant(snapshot.value(each.variable)))
 
 
 def _is_constant(value: np.ndarray) -> bool:
@@ -62,12 +60,11 @@ def moved_cases(base: Case, shared: Sequence[Weight], seed: int, *, is_randomise
         yield base.model_copy(update={**update, "random_seed": random_seed, "weight_seed": seed + 1})
 
 
-def moves(case: Case, weights: Sequence[Weight], snapshot: Snapshot) -> list[tuple[int, int]]:
-    """The weights that a case moves, by the number of their copy, each with the seed by which it is moved."""
-    found = []
-    if case.random_seed is not None:
-        floats = [each for each in weights if can_be_moved(each)]
-        found += [(each, weight_values.seed_of(each.name, case.random_seed)) for each in floats]
-    chosen = [each for each in weights if each.name in set(case.weights)]
-    found += [(each, weight_values.seed_of(each.name, case.weight_seed)) for each in chosen]
-    return [(snapshot.number(each.variable), seed) for each, seed in found]
+def moves(case: Case, weights: Sequence[Weight], snapshot: Snapshot) -> list[tuple[int, int, float]]:
+    """The weights that a case moves, by the number of their copy, each with a seed and a factor (`weight_map.perturb`)."""
+    moving = Moving(case)
+    return [
+        (snapshot.number(each.variable), seed, gain)
+        for each in weights
+        for seed, gain in moving.steps(each.name, str(each.variable.dtype))
+    ]

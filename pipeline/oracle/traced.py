@@ -149,8 +149,7 @@ def _flat(noisy: Noise, signature: Signature) -> Any:
 
     keys = [*(input_key(index) for index in range(len(signature.inputs))), "units", "own", "draw"]
     specs = [
-        tf.TensorSpec(tensor.shape, tensor.dtype, name=key)
-        for key, tensor in zip(keys, function.inputs, strict=False)
+        tf.TensorSpec(tensor.shape, tensor.dtype, name=key) for key, tensor in zip(keys, function.inputs, strict=False)
     ]
     concrete = tf.function(positional, autograph=False).get_concrete_function(*specs)
     return with_keywords(concrete, keys)

@@ -77,10 +77,7 @@ def widened_dtype(dtype: str) -> str:
 
 def widened(feed: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
     """Inputs as the clone takes them: floating-point numbers in float64."""
-    return {
-        name: value.astype(widened_dtype(value.dtype.name), copy=False)
-        for name, value in feed.items()
-    }
+    return {name: value.astype(widened_dtype(value.dtype.name), copy=False) for name, value in feed.items()}
 
 
 def _refuse_large(model: keras.Model) -> None:
