@@ -23,7 +23,7 @@ from pipeline.records import Case, InputSpec, Signature, TensorSpec, Truth
 from pipeline.store import digest, refusing_unwritable, write_record
 from pipeline.truth.budgets import Answered, budgets
 from pipeline.truth.eager import eager_differences
-from pipeline.truth.float64 import float64_pair, widened
+from pipeline.truth.float64 import float64_model, widened
 from pipeline.truth.noise import Noise
 from pipeline.truth.refusals import refuse_unexportable
 from pipeline.truth.signature import read_signature
@@ -259,11 +259,12 @@ def _reference(
 ) -> tuple[_Reference | None, str | None]:
     """What answers in float64, tried once against `float32`'s shapes, or the reason why there is none."""
     try:
-        clone, weights = float64_pair(model)
+        clone = float64_model(model)
         wide = widened(trial)
         specs = {spec.name: _tensor_spec(spec, wide[spec.name].dtype.name) for spec in signature.inputs}
         ids = [spec.name for spec in signature.inputs if spec.ids_below is not None]
-        noise = Noise(named_call(clone, signature), specs, wide, exact=ids)
+        noise = Noise(clone.named_call(signature), specs, wide, exact=ids, units=clone.units)
+        clone.refuse_narrow(noise.graph)
         found = noise.exact(wide)
         noise.answers(wide)
     except NotRebuildable as refusal:
@@ -278,7 +279,7 @@ def _reference(
             answer=lambda feed: noise.exact(widened(feed)),
             noisy=lambda feed: noise.answers(widened(feed)),
             at=lambda feed: noise.measure(widened(feed)),
-            weights=weights,
+            weights=clone.weights,
         ),
         None,
     )

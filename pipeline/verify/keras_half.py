@@ -31,7 +31,8 @@ from pipeline.graph.read import TensorRef, read
 from pipeline.graph.scopes import with_results
 from pipeline.graph.weights import assigned, named_weights
 from pipeline.records import FirstDifference, Signature, Verdict
-from pipeline.truth.float64 import float64_pair, widened
+from pipeline.truth.float64 import float64_model, widened
+from pipeline.truth.wide_scope import computing_in_float64
 from pipeline.verify.tensors import tensors_of
 
 _NONE_DIFFERS = "the file does not run, its outputs are exchanged, or it is optimised into something else"
@@ -126,9 +127,11 @@ def _exact(
     flat: FlatModel, model: keras.Model, signature: Signature, asked: CaseArrays
 ) -> list[tuple[Any, list[np.ndarray]]] | None:
     try:
-        clone, weights = float64_pair(flat.model)
-        pairs = [(copy, value) for variable, value in _perturbed(flat, model, asked) for copy in weights[id(variable)]]
-        return list(_called(clone, signature, widened(asked.inputs), pairs))
+        wide = float64_model(flat.model)
+        changed = _perturbed(flat, model, asked)
+        pairs = [(copy, value) for variable, value in changed for copy in wide.weights[id(variable)]]
+        with computing_in_float64():
+            return list(_called(wide.model, signature, widened(asked.inputs), pairs))
     except Exception:  # noqa: BLE001 - the layers' own code runs here, in a precision it may not expect
         return None
 

@@ -11,8 +11,9 @@ from keras import layers, ops
 from pipeline import cases
 from pipeline.graph.call import named_call
 from pipeline.truth.float64 import float64_clone
-from pipeline.truth.noise import UNIT, Noise
+from pipeline.truth.noise import Noise
 from pipeline.truth.signature import read_signature
+from pipeline.truth.units import SINGLE as UNIT
 from tests.zoo import ZOO, fill
 
 
