@@ -1,5 +1,8 @@
 """How far an output moves when every call site's result is off by one unit in the last place.
 
+A unit is one of the precision that the model itself computes in there (`units`): what stands for an artifact that sums
+in another order must not stand for one that computes a float64 model in single precision.
+
 Two implementations of a layer agree to about a unit at the scale that its result ordinarily has. Where a model makes
 much of little (it normalises what its gates have all but closed), such units are all that its output is made of, and no
 two implementations agree. Keras' own error in one run does not tell: its units fall where they fall.
@@ -17,106 +20,151 @@ them where float64 has, and layers decide by them; were they off, a mask would b
 
 from __future__ import annotations
 
+import contextlib
 import itertools
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from typing import Any
 
 import numpy as np
 import tensorflow as tf
 from keras import tree
 
-from pipeline.graph.scopes import changed_gates, changed_results
+from pipeline.graph.scopes import around_calls, changed_gates, changed_results
+from pipeline.truth.units import IN_SINGLE, Units
 
-Arrays = Mapping[str, np.ndarray]
 Call = Callable[[Any], dict[str, Any]]
-
-# Where the terms of a sum cancel, noise of like signs cancels too: one draw of signs may show nothing.
-DRAWS = 4
-
-# Of a result that is worked out in single precision, whatever the model's own.
-UNIT = float(np.finfo(np.float32).eps)
 
 
 class Noise:
-    """A float64 model whose call sites' results can be off by a unit, up or down by a seeded draw.
+    """A float64 model traced so that its call sites' results can be off by a unit, up or down by a seeded draw.
 
     It is traced once: the exact answer is the one with units of size zero.
+
+    Attributes:
+        function: TensorFlow's, from the inputs in their order, the size of a move at each call site, 1 where each
+            element is off by a unit of its own at least or 0 for the exact answer, and the number of a draw, to the
+            outputs by name beside the scale of each result.
+        units: of each call site's result, relative to its scale.
 
     Args:
         call: the model, from tensors by input name to tensors by output name.
         inputs: what it takes, by input name.
-        ordinary: inputs at which each result shows its ordinary scale.
         exact: names of inputs that are never off: ids that come as floating-point numbers.
+        units: how large a unit is, at each call site and on each input.
     """
 
     def __init__(
-        self, call: Call, inputs: Mapping[str, tf.TensorSpec], ordinary: Arrays, exact: Collection[str] = ()
+        self,
+        call: Call,
+        inputs: Mapping[str, tf.TensorSpec],
+        exact: Collection[str] = (),
+        units: Units = IN_SINGLE,
     ) -> None:
         self._call = call
+        self._names = tuple(inputs)
         self._no_noise_on = frozenset(exact)
-        self._results = 0
-        units = tf.TensorSpec([None], tf.float64)
-        signature = [dict(inputs), units, tf.TensorSpec([], tf.float64), tf.TensorSpec([], tf.int32)]
-        traced = tf.function(self._traced, autograph=False, input_signature=signature)
-        self._function = traced.get_concrete_function()
-        self._none = np.zeros(self._results)
-        self.measure(ordinary)
+        self._unit_of = units
+        self._running = [units.coarsest]  # the unit of the call site that is being traced, innermost last
+        self._unit_of_result: list[float] = []
+        moves = (tf.TensorSpec([None], tf.float64), tf.TensorSpec([], tf.float64), tf.TensorSpec([], tf.int32))
+        traced = tf.function(self._positional, autograph=False)
+        self.function = traced.get_concrete_function(*inputs.values(), *moves)
+        self.units = np.array(self._unit_of_result, np.float64)
 
-    def measure(self, ordinary: Arrays) -> None:
-        """Take each result's ordinary scale at these inputs, with the weights as they are now."""
-        scales = np.asarray(self._run(ordinary, self._none, 0.0)[1])
-        self._units = UNIT * np.where(np.isfinite(scales), scales, 0.0)
+    def _positional(self, *tensors: Any) -> tuple[dict[str, Any], Any]:
+        *inputs, sizes, share, draw = tensors
+        return self._traced(dict(zip(self._names, inputs, strict=True)), sizes, share, draw)
 
-    def exact(self, feed: Arrays) -> dict[str, np.ndarray]:
-        """The outputs without noise."""
-        return self._run(feed, self._none, 0.0)[0]
+    def _traced(self, inputs: Any, sizes: Any, share: Any, draw: Any) -> tuple[dict[str, Any], Any]:
+        """The answers, and each result's scale.
 
-    def answers(self, feed: Arrays) -> tuple[dict[str, np.ndarray], ...]:
-        """The outputs with noise inside, of several draws."""
-        return tuple(self._run(feed, self._units, UNIT, draw)[0] for draw in range(DRAWS))
-
-    def _run(self, feed: Arrays, units: np.ndarray, own: float, draw: int = 0) -> tuple[dict[str, np.ndarray], Any]:
-        tensors = {name: tf.convert_to_tensor(value) for name, value in feed.items()}
-        sizes = tf.convert_to_tensor(units), tf.constant(own, tf.float64)
-        answers, scales = self._function(tensors, *sizes, tf.constant(draw))
-        return {name: np.asarray(value) for name, value in answers.items()}, scales
-
-    def _traced(self, inputs: Any, units: Any, own: Any, draw: Any) -> tuple[dict[str, Any], Any]:
+        Args:
+            inputs: tensors by input name.
+            sizes: (results,), by how much each result is off.
+            share: 1 where each element is off by a unit of its own at least, 0 for the exact answer.
+            draw: of the signs.
+        """
         scales: list[Any] = []
+        self._unit_of_result.clear()
+        off = tf.function(_off, autograph=False, input_signature=_OFF).get_concrete_function()
 
-        def moved(tensor: Any) -> Any:
+        def moved(unit: float, tensor: Any) -> Any:
             number = len(scales)
-            scales.append(_scale(tensor))
-            result = _off(tensor, tf.maximum(units[number], own * tf.abs(tensor)), (number, 2 * draw))
+            self._unit_of_result.append(unit)
+            result, scale = off(tensor, sizes[number], share * unit, tf.stack([number, 2 * draw]))
+            scales.append(scale)
+            result.set_shape(tensor.shape)
             mask = getattr(tensor, "_keras_mask", None)
             if mask is not None:
                 result._keras_mask = mask  # what Keras' layers hand on beside a tensor
             return result
 
+        def moved_by(tensor: Any, size: Any, own: Any, number: int) -> Any:
+            result, _ = off(tensor, size, own, tf.stack([number, 2 * draw + 1]))
+            result.set_shape(tensor.shape)
+            return result
+
+        def changed(operation: Any, result: Any) -> Any:
+            unit = self._unit_of.at(operation, self._running[-1])
+            return _each(result, lambda tensor: moved(unit, tensor))
+
+        nothing = tf.constant(0.0, tf.float64)
         given = {
-            name: _off(tensor, own * tf.abs(tensor), (number, 2 * draw + 1)) if self._is_off(name, tensor) else tensor
+            name: moved_by(tensor, nothing, share * self._unit_of.on_input(name), number)
+            if self._is_off(name, tensor)
+            else tensor
             for number, (name, tensor) in enumerate(inputs.items())
         }
         gates = itertools.count(len(given))
 
         def moved_gate(tensor: Any) -> Any:
-            return _off(tensor, own, (next(gates), 2 * draw + 1)) if _takes_noise(tensor) else tensor
+            own = share * self._running[-1]
+            return moved_by(tensor, own, own, next(gates)) if _takes_noise(tensor) else tensor
 
-        with changed_results(lambda result: _each(result, moved)), changed_gates(moved_gate):
+        with around_calls(self._running_in), changed_results(changed), changed_gates(moved_gate):
             answers = self._call(given)
-        self._results = len(scales)
         return answers, tf.stack(scales) if scales else tf.zeros([0], tf.float64)
+
+    @contextlib.contextmanager
+    def _running_in(self, operation: Any) -> Iterator[None]:
+        self._running.append(self._unit_of.at(operation, self._running[-1]))
+        try:
+            yield
+        finally:
+            self._running.pop()
 
     def _is_off(self, name: str, tensor: Any) -> bool:
         return name not in self._no_noise_on and _takes_noise(tensor)
 
 
-def _off(tensor: Any, by: Any, seed: tuple[int, Any]) -> Any:
-    """Every element by so much, up or down, but for exact zeros and what is not finite."""
-    draw = tf.random.stateless_uniform(tf.shape(tensor), seed, dtype=tf.float64)
-    moves = tf.math.is_finite(tensor) & (tensor != 0)
-    # Selected, not multiplied: a unit of nothing of infinity is no number.
-    return tf.where(moves, tensor + tf.sign(draw - 0.5) * by, tensor)
+# A result of any rank, the size of its move, the size of one relative to an element, and the two numbers of a seed. It
+# is one function that each call site calls: written out at hundreds of them, it took most of the time of a trace.
+_OFF = [
+    tf.TensorSpec(None, tf.float64),
+    tf.TensorSpec([], tf.float64),
+    tf.TensorSpec([], tf.float64),
+    tf.TensorSpec([2], tf.int32),
+]
+
+
+def _off(tensor: Any, unit: Any, own: Any, seed: Any) -> tuple[Any, Any]:
+    """The tensor as it is and its scale; or, where `own` is not 0, every element off by so much, up or down.
+
+    Exact zeros stay, and so does what is not finite. The scale of what was moved is not worked out.
+    """
+
+    def exact() -> tuple[Any, Any]:
+        return tensor, tf.reduce_max(tf.abs(tensor))
+
+    def moved() -> tuple[Any, Any]:
+        draw = tf.random.stateless_uniform(tf.shape(tensor), seed, dtype=tf.float64)
+        by = tf.maximum(unit, own * tf.abs(tensor))
+        moves = tf.math.is_finite(tensor) & (tensor != 0)
+        # Selected, not multiplied: a unit of nothing of infinity is no number.
+        return tf.where(moves, tensor + tf.sign(draw - 0.5) * by, tensor), tf.constant(0.0, tf.float64)
+
+    moved_tensor, scale = tf.cond(own > 0, moved, exact)
+    return moved_tensor, scale
 
 
 def _each(result: Any, change: Callable[[Any], Any]) -> Any:
@@ -130,7 +178,3 @@ def _each(result: Any, change: Callable[[Any], Any]) -> Any:
 
 def _takes_noise(leaf: Any) -> bool:
     return isinstance(leaf, tf.Tensor) and leaf.dtype == tf.float64
-
-
-def _scale(tensor: Any) -> Any:
-    return tf.reduce_max(tf.abs(tensor)) if tensor.shape.num_elements() != 0 else tf.constant(0.0, tf.float64)
