@@ -24,9 +24,9 @@ def can_be_moved(weight: Weight) -> bool:
 
 
 def hide_something(weights: Sequence[Weight], snapshot: Snapshot) -> tuple[str, ...]:
-    """The names of the weights that hold one number throughout, as a fresh layer's do: a converter may lose them unseen.
+    """The names of the weights that hold one number throughout, as a fresh layer's do.
 
-    A lone number counts if it is 0 or 1.
+    A converter may lose them unseen. A lone number counts if it is 0 or 1.
     """
     return tuple(each.name for each in weights if can_be_moved(each) and _is_constant(snapshot.value(each.variable)))
 
@@ -38,7 +38,7 @@ def _is_constant(value: np.ndarray) -> bool:
 
 
 def bases(ordinary: Case, seed: int, *, is_randomised: bool) -> list[Case]:
-    """The cases that rounds may be asked on, the preferred one first: the model's own weights unless they hide something.
+    """The cases that rounds may be asked on, best first: with the model's own weights, unless they hide something.
 
     Args:
         ordinary: a case of random inputs, whose inputs they have.
@@ -77,7 +77,7 @@ def moves_seed(seed: int) -> int:
 
 
 def moves(case: Case, weights: Sequence[Weight], snapshot: Snapshot) -> list[tuple[int, int, float]]:
-    """The weights that a case moves, by the number of their copy, each with a seed and a factor (`weight_map.perturb`)."""
+    """The weights that a case moves: the number of their copy, a seed and a factor each (`weight_map.perturb`)."""
     moving = Moving(case)
     return [
         (snapshot.number(each.variable), seed, gain)
