@@ -80,6 +80,7 @@ class Asked:
         self._ends = contextlib.ExitStack()
         with contextlib.ExitStack() as ends:
             self._oracle: Oracle = ends.enter_context(opened())
+            self._oracle.start()
             self._folder = Path(ends.enter_context(tempfile.TemporaryDirectory(prefix="shared-layers-traced-")))
             self._model, self._effort = model, effort
             with stage("plan"):
