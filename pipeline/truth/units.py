@@ -11,8 +11,9 @@ from keras import tree
 from pipeline.graph.call import input_names
 from pipeline.graph.read import INPUTS, CallGraph, CallSite, TensorRef
 
-# The distance from 1 to the next number.
-UNITS = {"float64": 2.0**-52, "float32": 2.0**-23, "float16": 2.0**-10, "bfloat16": 2.0**-7}
+# The distance from 1 to the next number: as far apart lie two sums of another order. In half precision both sum in
+# single and round once, to half that distance (with all of it a leaky slope of a hundredth passed for noise).
+UNITS = {"float64": 2.0**-52, "float32": 2.0**-23, "float16": 2.0**-11, "bfloat16": 2.0**-8}
 SINGLE = UNITS["float32"]
 
 
