@@ -14,6 +14,10 @@ REPORTED_KINDS = ("not a number", "infinite", "denormal")
 class Case(Record):
     """One frozen input. In samples.npz: `<key>/in/<input>`, `<key>/f32/<output>` and `<key>/f64/<output>`.
 
+    In place of a large answer are the parts that tell of it (`subsets.Reduced`): `<key>/f64.<part>/<output>`. Beside
+    them lie `<key>/open/<output>`, a bit for each element that floating-point numbers leave open, where there are any,
+    and `<key>/noise/<output>`, what noise moves each feature by, where features have unlike scales.
+
     `kind` says how its inputs were drawn (`cases`), or `real`; the cases of one kind have one budget for each output.
     Inputs of a case with `inputs_sha256` are not stored: they are drawn again, and must have that digest; those of a
     case with `inputs_of` are that other case's. Before a case with `weight` was answered, that weight was perturbed
@@ -63,9 +67,11 @@ class Truth(Record):
     The reference is the float64 answer where a float64 clone could be made, else float32 (`no_float64` says why).
     `generator` is the version of what drew the cases. `weights` has the digest of each weight that the model had then
     (`weight_values.digest_of`), by its name in the weight map. `notes` tells where Keras differs from itself.
+    `not_asked` says of each kind of case that the signature asks for and that is not there, why. Format 1 has no such
+    word, nor noise by feature.
     """
 
-    format: Literal[1] = 1
+    format: Literal[1, 2] = 2
     signature: Signature
     cases: tuple[Case, ...]
     budgets: tuple[Budget, ...]
@@ -73,6 +79,7 @@ class Truth(Record):
     generator: int = 0
     no_float64: str | None = None
     notes: tuple[str, ...] = ()
+    not_asked: dict[str, str] = {}
     samples: FileDigest
 
     def budget(self, output: str, kind: str) -> Budget | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -21,7 +21,7 @@ from pipeline.graph.read import read
 from pipeline.graph.weights import Weight, assigned, named_weights
 from pipeline.records import Case, InputSpec, Signature, TensorSpec, Truth
 from pipeline.store import digest, refusing_unwritable, write_record
-from pipeline.truth.budgets import Answered, budgets
+from pipeline.truth.budgets import Answered, Settled, budgets, judged_by_feature
 from pipeline.truth.eager import eager_differences
 from pipeline.truth.float64 import float64_model, widened
 from pipeline.truth.noise import Noise
@@ -82,15 +82,17 @@ class Asked:
             float64 = None if reference is None else reference.answer(feed)
             stored = archive.add(case, feed, float32, float64)
             if stored is not None:
-                noisy = () if reference is None else reference.noisy(feed)
-                kept.append(Answered(stored, float32, float64, noisy))
+                kept.append(_answered(stored, feed, float32, float64, reference))
         weights = named_weights(flatten_labelled(self._model), read(self._model))
         kept += _perturbed(weights, self._answer, reference, archive, _smallest_random(answered))
         kept += _reported(signature, self._answer, archive, seed)
+        settled = [each.settled(signature) for each in kept]
+        judged = [each for each in settled if not each.case.is_reported]
+        archive.add_judging(settled, judged_by_feature(signature, judged))
         samples = folder / "samples.npz"
         with refusing_unwritable(folder):
             np.savez_compressed(samples, **archive.arrays)  # type: ignore[arg-type]
-        found = budgets(self._model, signature, (each for each in kept if not each.case.is_reported))
+        found = budgets(self._model, signature, judged)
         truth = Truth(
             signature=signature,
             cases=tuple(each.case for each in kept),
@@ -98,6 +100,11 @@ class Asked:
             weights={weight.name: weight_values.digest_of(np.asarray(weight.variable)) for weight in weights},
             generator=cases.GENERATOR_VERSION,
             no_float64=no_float64,
+            not_asked={
+                kind: "its answers have no room in samples.npz"
+                for kind in cases.kinds(signature)
+                if kind not in {each.case.kind for each in kept}
+            },
             notes=eager_differences(self._model, signature, answered[0][1:], found),
             samples=digest(samples),
         )
@@ -136,14 +143,19 @@ def _perturbed(
         update = {"key": f"perturbed{number}", "kind": PERTURBED, "inputs_of": case.key, "inputs_sha256": None}
         this = case.model_copy(update={**update, "weight": weight.name, "weight_seed": seed})
         with assigned((variable, changed) for variable in own):
-            answered = Answered(
-                this,
-                answer(feed),
-                None if reference is None else reference.answer(feed),
-                () if reference is None else reference.noisy(feed),
-            )
+            float64 = None if reference is None else reference.answer(feed)
+            answered = _answered(this, feed, answer(feed), float64, reference)
         if archive.add_answers(answered):
             yield answered
+
+
+def _answered(
+    case: Case, feed: Arrays, float32: Arrays, float64: Arrays | None, reference: _Reference | None
+) -> Answered:
+    if reference is None:
+        return Answered(case, float32, None)
+    has_decisions = any(not np.issubdtype(value.dtype, np.floating) for value in float32.values())
+    return Answered(case, float32, float64, reference.noisy(feed), reference.decisions(feed) if has_decisions else ())
 
 
 def _can_be_perturbed(variable: Any) -> bool:
@@ -194,6 +206,11 @@ class _Archive:
             return False
         self._take(answers)
         return True
+
+    def add_judging(self, settled: Iterable[Settled], by_feature: tuple[str, ...]) -> None:
+        """Add what budgets follow from beside the answers: it is small, and no case is judged without."""
+        for each in settled:
+            self._take({key: value for key, value in each.arrays(by_feature).items() if key not in self.arrays})
 
     def _take(self, arrays: Arrays) -> None:
         self.arrays |= arrays
@@ -250,6 +267,7 @@ class _Reference:
 
     answer: Answer
     noisy: Callable[[Arrays], tuple[Arrays, ...]]
+    decisions: Callable[[Arrays], tuple[Arrays, ...]]
     at: Callable[[Arrays], None]  # inputs at which results show their ordinary scale, once weights have changed
     weights: dict[int, list[Any]]  # by the `id` of the model's
 
@@ -278,6 +296,7 @@ def _reference(
         _Reference(
             answer=lambda feed: noise.exact(widened(feed)),
             noisy=lambda feed: noise.answers(widened(feed)),
+            decisions=lambda feed: noise.decisions(widened(feed)),
             at=lambda feed: noise.measure(widened(feed)),
             weights=clone.weights,
         ),

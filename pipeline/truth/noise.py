@@ -29,14 +29,21 @@ import numpy as np
 import tensorflow as tf
 from keras import tree
 
+from pipeline.budget_rule import UNLIKE
 from pipeline.graph.scopes import around_calls, changed_gates, changed_results
-from pipeline.truth.units import IN_SINGLE, Units
+from pipeline.subsets import MOST_FEATURES
+from pipeline.truth.units import IN_SINGLE, Units, computes_features_alone
 
 Arrays = Mapping[str, np.ndarray]
 Call = Callable[[Any], dict[str, Any]]
 
 # Where the terms of a sum cancel, noise of like signs cancels too: one draw of signs may show nothing.
 DRAWS = 4
+# A decision between two numbers that noise makes equal falls this or that way in half of the draws: so many leave one
+# element in some thousands untold. They are as large as the units that an artifact is allowed besides Keras' own error
+# (`budget_rule.ULPS`), and of any size below: signs alone move both numbers alike every other time.
+DECISION_DRAWS = 12
+DECISION_UNITS = 4.0
 
 
 class Noise:
@@ -66,7 +73,8 @@ class Noise:
         self._running = [units.coarsest]  # the unit of the call site that is being traced, innermost last
         self._unit_of_result: list[float] = []
         sizes = tf.TensorSpec([None], tf.float64)
-        signature = [dict(inputs), sizes, tf.TensorSpec([], tf.float64), tf.TensorSpec([], tf.int32)]
+        scalars = [tf.TensorSpec([], dtype) for dtype in (tf.float64, tf.int32, tf.bool)]
+        signature = [dict(inputs), sizes, *scalars]
         traced = tf.function(self._traced, autograph=False, input_signature=signature)
         self._function = traced.get_concrete_function()
         self.graph = self._function.graph
@@ -86,13 +94,21 @@ class Noise:
         """The outputs with noise inside, of several draws."""
         return tuple(self._run(feed, self._units, 1.0, draw)[0] for draw in range(DRAWS))
 
-    def _run(self, feed: Arrays, sizes: np.ndarray, share: float, draw: int = 0) -> tuple[dict[str, np.ndarray], Any]:
+    def decisions(self, feed: Arrays) -> tuple[dict[str, np.ndarray], ...]:
+        """The outputs with noise of any size up to some units, of more draws: what they differ in is not decided."""
+        sizes = DECISION_UNITS * self._units
+        draws = range(DRAWS, DRAWS + DECISION_DRAWS)
+        return tuple(self._run(feed, sizes, DECISION_UNITS, draw, is_any_size=True)[0] for draw in draws)
+
+    def _run(
+        self, feed: Arrays, sizes: np.ndarray, share: float, draw: int = 0, *, is_any_size: bool = False
+    ) -> tuple[dict[str, np.ndarray], Any]:
         tensors = {name: tf.convert_to_tensor(value) for name, value in feed.items()}
         noise = tf.convert_to_tensor(sizes), tf.constant(share, tf.float64)
-        answers, scales = self._function(tensors, *noise, tf.constant(draw))
+        answers, scales = self._function(tensors, *noise, tf.constant(draw), tf.constant(is_any_size))
         return {name: np.asarray(value) for name, value in answers.items()}, scales
 
-    def _traced(self, inputs: Any, sizes: Any, share: Any, draw: Any) -> tuple[dict[str, Any], Any]:
+    def _traced(self, inputs: Any, sizes: Any, share: Any, draw: Any, is_any_size: Any) -> tuple[dict[str, Any], Any]:
         """The answers, and each result's scale.
 
         Args:
@@ -100,16 +116,21 @@ class Noise:
             sizes: (results,), by how much each result is off.
             share: 1 where each element is off by a unit of its own at least, 0 for the exact answer.
             draw: of the signs.
+            is_any_size: whether each element is off by any part of its noise, not by all of it.
         """
         scales: list[Any] = []
         self._unit_of_result.clear()
 
-        def moved(unit: float, tensor: Any) -> Any:
-            number = len(scales)
-            scales.append(_scale(tensor))
-            self._unit_of_result.append(unit)
+        def off(tensor: Any, by: Any, seed: tuple[int, Any]) -> Any:
+            return _off(tensor, by, seed, is_any_size)
+
+        def moved(unit: float, is_by_feature: bool, tensor: Any) -> Any:
+            number, begin = len(scales), len(self._unit_of_result)
+            scales.append(_scales(tensor) if is_by_feature else _scale(tensor)[None])
+            self._unit_of_result += [unit] * scales[-1].shape[0]
+            by = sizes[begin : len(self._unit_of_result)]
             own = share * unit * tf.abs(tensor)
-            result = _off(tensor, tf.maximum(sizes[number], own), (number, 2 * draw))
+            result = off(tensor, tf.maximum(by if is_by_feature else by[0], own), (number, 2 * draw))
             mask = getattr(tensor, "_keras_mask", None)
             if mask is not None:
                 result._keras_mask = mask  # what Keras' layers hand on beside a tensor
@@ -117,21 +138,24 @@ class Noise:
 
         def changed(operation: Any, result: Any) -> Any:
             unit = self._unit_of.at(operation, self._running[-1])
-            return _each(result, lambda tensor: moved(unit, tensor))
+            is_alone = computes_features_alone(operation)
+            return _each(result, lambda tensor: moved(unit, is_alone and _has_features(tensor), tensor))
 
         given = {
-            name: self._input_off(name, tensor, share, (number, 2 * draw + 1))
+            name: off(tensor, share * self._unit_of.on_input(name) * tf.abs(tensor), (number, 2 * draw + 1))
+            if self._is_off(name, tensor)
+            else tensor
             for number, (name, tensor) in enumerate(inputs.items())
         }
         gates = itertools.count(len(given))
 
         def moved_gate(tensor: Any) -> Any:
             by = share * self._running[-1]
-            return _off(tensor, by, (next(gates), 2 * draw + 1)) if _takes_noise(tensor) else tensor
+            return off(tensor, by, (next(gates), 2 * draw + 1)) if _takes_noise(tensor) else tensor
 
         with around_calls(self._running_in), changed_results(changed), changed_gates(moved_gate):
             answers = self._call(given)
-        return answers, tf.stack(scales) if scales else tf.zeros([0], tf.float64)
+        return answers, tf.concat(scales, 0) if scales else tf.zeros([0], tf.float64)
 
     @contextlib.contextmanager
     def _running_in(self, operation: Any) -> Iterator[None]:
@@ -141,21 +165,16 @@ class Noise:
         finally:
             self._running.pop()
 
-    def _input_off(self, name: str, tensor: Any, share: Any, seed: tuple[int, Any]) -> Any:
-        if not self._is_off(name, tensor):
-            return tensor
-        return _off(tensor, share * self._unit_of.on_input(name) * tf.abs(tensor), seed)
-
     def _is_off(self, name: str, tensor: Any) -> bool:
         return name not in self._no_noise_on and _takes_noise(tensor)
 
 
-def _off(tensor: Any, by: Any, seed: tuple[int, Any]) -> Any:
-    """Every element by so much, up or down, but for exact zeros and what is not finite."""
-    draw = tf.random.stateless_uniform(tf.shape(tensor), seed, dtype=tf.float64)
+def _off(tensor: Any, by: Any, seed: tuple[int, Any], is_any_size: Any) -> Any:
+    """Every element by so much, or by any part of that, up or down, but for exact zeros and what is not finite."""
+    draw = 2.0 * tf.random.stateless_uniform(tf.shape(tensor), seed, dtype=tf.float64) - 1.0
     moves = tf.math.is_finite(tensor) & (tensor != 0)
     # Selected, not multiplied: a unit of nothing of infinity is no number.
-    return tf.where(moves, tensor + tf.sign(draw - 0.5) * by, tensor)
+    return tf.where(moves, tensor + tf.where(is_any_size, draw, tf.sign(draw)) * by, tensor)
 
 
 def _each(result: Any, change: Callable[[Any], Any]) -> Any:
@@ -169,6 +188,26 @@ def _each(result: Any, change: Callable[[Any], Any]) -> Any:
 
 def _takes_noise(leaf: Any) -> bool:
     return isinstance(leaf, tf.Tensor) and leaf.dtype == tf.float64
+
+
+def _has_features(tensor: Any) -> bool:
+    """Whether a result's last axis is one of features, few enough to have a scale each."""
+    return (
+        tensor.shape.rank is not None
+        and tensor.shape.rank > 1
+        and (tensor.shape[-1] or MOST_FEATURES + 1) <= MOST_FEATURES
+    )
+
+
+def _scales(tensor: Any) -> Any:
+    """The scale of each feature; the largest for all, where they are alike, or nothing says how far a feature goes."""
+    features = tensor.shape[-1]
+    flat = tf.reshape(tf.abs(tensor), [-1, features])
+    # An empty batch has no largest element but the lowest number there is.
+    own = tf.maximum(tf.reduce_max(flat, axis=0), 0.0)
+    most = tf.reduce_max(own)
+    least = tf.reduce_min(tf.where(own > 0, own, most))
+    return tf.where((most > UNLIKE * least) & (own > 0), own, most)
 
 
 def _scale(tensor: Any) -> Any:

@@ -26,9 +26,10 @@ from pipeline.records import OPSET_KEY, Check, TensorSpec, Truth, Verdict
 from pipeline.verify import sharing
 from pipeline.verify.behaviour import check_behaviour, plain
 from pipeline.verify.child import announce, answer
+from pipeline.verify.frozen_truth import check_truth, told
 from pipeline.verify.overridable_weights import OverridableWeights
 from pipeline.verify.own_values import check_own_values
-from pipeline.verify.parity import ArtifactRefused, Judgement, Run, check_truth, judge, report
+from pipeline.verify.parity import ArtifactRefused, Judgement, Run, judge, report
 
 ARTIFACT = "onnx"
 
@@ -155,7 +156,7 @@ def _against_truth(file: _File, truth_folder: Path) -> Judgement:
     outputs = _check_specs("outputs", session.get_outputs(), truth.signature.outputs)
     judgement = judge(ARTIFACT, truth, plain(cases), partial(_run, session))
     behaviour = _check_behaviour(file, truth, cases)
-    reported = (*truth.notes, *report(ARTIFACT, truth, cases, partial(_run, session)))
+    reported = (*truth.notes, *told(truth, cases), *report(ARTIFACT, truth, cases, partial(_run, session)))
     return Judgement((*asked, loaded, inputs, outputs, *judgement.checks, *behaviour), judgement.figures, reported)
 
 
