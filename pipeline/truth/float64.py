@@ -100,7 +100,7 @@ def float64_model(model: keras.Model) -> Float64Model:
 
     try:
         with computing_in_float64():
-            clone = rebuild(graph, layer_for, input_dtype=lambda dtype: "float64" if dtype in NARROW else dtype)
+            clone = rebuild(graph, layer_for, input_dtype=widened_dtype)
     except NotRebuildable:
         raise
     except Exception as error:
@@ -116,12 +116,14 @@ def float64_model(model: keras.Model) -> Float64Model:
     return Float64Model(clone, weights, units_of(model, graph, fresh))
 
 
+def widened_dtype(dtype: str) -> str:
+    """The dtype of an input of the clone, from that of the model's."""
+    return "float64" if dtype in NARROW else dtype
+
+
 def widened(feed: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
     """Inputs as the clone takes them: floating-point numbers in float64."""
-    return {
-        name: value.astype(np.float64) if value.dtype.name.startswith(("float", "bfloat")) else value
-        for name, value in feed.items()
-    }
+    return {name: value.astype(widened_dtype(value.dtype.name), copy=False) for name, value in feed.items()}
 
 
 def _refuse_large(model: keras.Model) -> None:

@@ -32,29 +32,28 @@ from keras import tree
 from pipeline.budget_rule import UNLIKE
 from pipeline.graph.scopes import around_calls, changed_gates, changed_results
 from pipeline.subsets import MOST_FEATURES
+from pipeline.truth.plan import FIRST_DECISION
 from pipeline.truth.units import IN_SINGLE, Units, computes_features_alone
 
-Arrays = Mapping[str, np.ndarray]
 Call = Callable[[Any], dict[str, Any]]
-
-# Where the terms of a sum cancel, noise of like signs cancels too: one draw of signs may show nothing.
-DRAWS = 4
-# A decision between two numbers that noise makes equal falls this or that way in half of the draws: so many leave one
-# element in some thousands untold. They are as large as the units that an artifact is allowed besides Keras' own error
-# (`budget_rule.ULPS`), and of any size below: signs alone move both numbers alike every other time.
-DECISION_DRAWS = 12
-DECISION_UNITS = 4.0
 
 
 class Noise:
-    """A float64 model whose call sites' results can be off by a unit, up or down by a seeded draw.
+    """A float64 model traced so that its call sites' results can be off by a unit, up or down by a seeded draw.
 
     It is traced once: the exact answer is the one with units of size zero.
+
+    Attributes:
+        function: TensorFlow's, from the inputs in their order, the size of a move of each result, 1 where each
+            element is off by a unit of its own at least or 0 for the exact answer, and the number of a draw, to the
+            outputs by name beside the scale of each result. A result of layers that compute each feature alone has a
+            size and a scale for each of its features (the last axis). From `FIRST_DECISION` on a draw moves every
+            element by any part of its size, not by all of it.
+        units: of each result, or feature of one, relative to its scale.
 
     Args:
         call: the model, from tensors by input name to tensors by output name.
         inputs: what it takes, by input name.
-        ordinary: inputs at which each result shows its ordinary scale.
         exact: names of inputs that are never off: ids that come as floating-point numbers.
         units: how large a unit is, at each call site and on each input.
     """
@@ -63,77 +62,58 @@ class Noise:
         self,
         call: Call,
         inputs: Mapping[str, tf.TensorSpec],
-        ordinary: Arrays,
         exact: Collection[str] = (),
         units: Units = IN_SINGLE,
     ) -> None:
         self._call = call
+        self._names = tuple(inputs)
         self._no_noise_on = frozenset(exact)
         self._unit_of = units
         self._running = [units.coarsest]  # the unit of the call site that is being traced, innermost last
         self._unit_of_result: list[float] = []
-        sizes = tf.TensorSpec([None], tf.float64)
-        scalars = [tf.TensorSpec([], dtype) for dtype in (tf.float64, tf.int32, tf.bool)]
-        signature = [dict(inputs), sizes, *scalars]
-        traced = tf.function(self._traced, autograph=False, input_signature=signature)
-        self._function = traced.get_concrete_function()
-        self.graph = self._function.graph
-        self._none = np.zeros(len(self._unit_of_result))
-        self.measure(ordinary)
+        moves = (tf.TensorSpec([None], tf.float64), tf.TensorSpec([], tf.float64), tf.TensorSpec([], tf.int32))
+        traced = tf.function(self._positional, autograph=False)
+        self.function = traced.get_concrete_function(*inputs.values(), *moves)
+        self.units = np.array(self._unit_of_result, np.float64)
 
-    def measure(self, ordinary: Arrays) -> None:
-        """Take each result's ordinary scale at these inputs, with the weights as they are now."""
-        scales = np.asarray(self._run(ordinary, self._none, 0.0)[1])
-        self._units = np.array(self._unit_of_result) * np.where(np.isfinite(scales), scales, 0.0)
+    def _positional(self, *tensors: Any) -> tuple[dict[str, Any], Any]:
+        *inputs, sizes, share, draw = tensors
+        return self._traced(dict(zip(self._names, inputs, strict=True)), sizes, share, draw)
 
-    def exact(self, feed: Arrays) -> dict[str, np.ndarray]:
-        """The outputs without noise."""
-        return self._run(feed, self._none, 0.0)[0]
-
-    def answers(self, feed: Arrays) -> tuple[dict[str, np.ndarray], ...]:
-        """The outputs with noise inside, of several draws."""
-        return tuple(self._run(feed, self._units, 1.0, draw)[0] for draw in range(DRAWS))
-
-    def decisions(self, feed: Arrays) -> tuple[dict[str, np.ndarray], ...]:
-        """The outputs with noise of any size up to some units, of more draws: what they differ in is not decided."""
-        sizes = DECISION_UNITS * self._units
-        draws = range(DRAWS, DRAWS + DECISION_DRAWS)
-        return tuple(self._run(feed, sizes, DECISION_UNITS, draw, is_any_size=True)[0] for draw in draws)
-
-    def _run(
-        self, feed: Arrays, sizes: np.ndarray, share: float, draw: int = 0, *, is_any_size: bool = False
-    ) -> tuple[dict[str, np.ndarray], Any]:
-        tensors = {name: tf.convert_to_tensor(value) for name, value in feed.items()}
-        noise = tf.convert_to_tensor(sizes), tf.constant(share, tf.float64)
-        answers, scales = self._function(tensors, *noise, tf.constant(draw), tf.constant(is_any_size))
-        return {name: np.asarray(value) for name, value in answers.items()}, scales
-
-    def _traced(self, inputs: Any, sizes: Any, share: Any, draw: Any, is_any_size: Any) -> tuple[dict[str, Any], Any]:
+    def _traced(self, inputs: Any, sizes: Any, share: Any, draw: Any) -> tuple[dict[str, Any], Any]:
         """The answers, and each result's scale.
 
         Args:
             inputs: tensors by input name.
-            sizes: (results,), by how much each result is off.
+            sizes: (results,), by how much each result, or feature of one, is off.
             share: 1 where each element is off by a unit of its own at least, 0 for the exact answer.
             draw: of the signs.
-            is_any_size: whether each element is off by any part of its noise, not by all of it.
         """
         scales: list[Any] = []
         self._unit_of_result.clear()
-
-        def off(tensor: Any, by: Any, seed: tuple[int, Any]) -> Any:
-            return _off(tensor, by, seed, is_any_size)
+        off, off_by_feature = (
+            tf.function(each, autograph=False, input_signature=_OFF).get_concrete_function()
+            for each in (_off, _off_by_feature)
+        )
+        is_any_size = draw >= FIRST_DECISION
 
         def moved(unit: float, is_by_feature: bool, tensor: Any) -> Any:
             number, begin = len(scales), len(self._unit_of_result)
-            scales.append(_scales(tensor) if is_by_feature else _scale(tensor)[None])
-            self._unit_of_result += [unit] * scales[-1].shape[0]
-            by = sizes[begin : len(self._unit_of_result)]
-            own = share * unit * tf.abs(tensor)
-            result = off(tensor, tf.maximum(by if is_by_feature else by[0], own), (number, 2 * draw))
+            self._unit_of_result += [unit] * (tensor.shape[-1] if is_by_feature else 1)
+            own_sizes = sizes[begin : len(self._unit_of_result)]
+            seed = tf.stack([number, 2 * draw])
+            move = off_by_feature if is_by_feature else off
+            result, scale = move(tensor, own_sizes, share * unit, seed, is_any_size)
+            scales.append(scale)
+            result.set_shape(tensor.shape)
             mask = getattr(tensor, "_keras_mask", None)
             if mask is not None:
                 result._keras_mask = mask  # what Keras' layers hand on beside a tensor
+            return result
+
+        def moved_by(tensor: Any, size: Any, own: Any, number: int) -> Any:
+            result, _ = off(tensor, size, own, tf.stack([number, 2 * draw + 1]), is_any_size)
+            result.set_shape(tensor.shape)
             return result
 
         def changed(operation: Any, result: Any) -> Any:
@@ -141,8 +121,9 @@ class Noise:
             is_alone = computes_features_alone(operation)
             return _each(result, lambda tensor: moved(unit, is_alone and _has_features(tensor), tensor))
 
+        nothing = tf.zeros([1], tf.float64)
         given = {
-            name: off(tensor, share * self._unit_of.on_input(name) * tf.abs(tensor), (number, 2 * draw + 1))
+            name: moved_by(tensor, nothing, share * self._unit_of.on_input(name), number)
             if self._is_off(name, tensor)
             else tensor
             for number, (name, tensor) in enumerate(inputs.items())
@@ -150,8 +131,8 @@ class Noise:
         gates = itertools.count(len(given))
 
         def moved_gate(tensor: Any) -> Any:
-            by = share * self._running[-1]
-            return off(tensor, by, (next(gates), 2 * draw + 1)) if _takes_noise(tensor) else tensor
+            own = share * self._running[-1]
+            return moved_by(tensor, own[None], own, next(gates)) if _takes_noise(tensor) else tensor
 
         with around_calls(self._running_in), changed_results(changed), changed_gates(moved_gate):
             answers = self._call(given)
@@ -169,12 +150,60 @@ class Noise:
         return name not in self._no_noise_on and _takes_noise(tensor)
 
 
-def _off(tensor: Any, by: Any, seed: tuple[int, Any], is_any_size: Any) -> Any:
-    """Every element by so much, or by any part of that, up or down, but for exact zeros and what is not finite."""
-    draw = 2.0 * tf.random.stateless_uniform(tf.shape(tensor), seed, dtype=tf.float64) - 1.0
-    moves = tf.math.is_finite(tensor) & (tensor != 0)
-    # Selected, not multiplied: a unit of nothing of infinity is no number.
-    return tf.where(moves, tensor + tf.where(is_any_size, draw, tf.sign(draw)) * by, tensor)
+# A result of any rank, the size of its move (one, or one for each feature), the size of one relative to an element, the
+# two numbers of a seed, and whether a move may be any part of its size. It is one function that each call site calls:
+# written out at hundreds of them, it took most of the time of a trace.
+_OFF = [
+    tf.TensorSpec(None, tf.float64),
+    tf.TensorSpec([None], tf.float64),
+    tf.TensorSpec([], tf.float64),
+    tf.TensorSpec([2], tf.int32),
+    tf.TensorSpec([], tf.bool),
+]
+
+
+def _off(tensor: Any, unit: Any, own: Any, seed: Any, is_any_size: Any) -> tuple[Any, Any]:
+    """The tensor as it is and its scale (1,); or, where `own` is not 0, every element off by so much, up or down.
+
+    Exact zeros stay, and so does what is not finite. The scale of what was moved is not worked out.
+    """
+    nothing = tf.zeros([1], tf.float64)
+    return _moved_or_exact(tensor, unit, own, seed, is_any_size, nothing, lambda: tf.reduce_max(tf.abs(tensor))[None])
+
+
+def _off_by_feature(tensor: Any, unit: Any, own: Any, seed: Any, is_any_size: Any) -> tuple[Any, Any]:
+    """What `_off` gives, with the scale of each feature, (features,).
+
+    That is the largest scale where all are alike, and where a feature is nothing, so that nothing says how far it goes.
+    """
+
+    def scales() -> Any:
+        flat = tf.reshape(tf.abs(tensor), [-1, tf.shape(unit)[0]])
+        own_scales = tf.maximum(tf.reduce_max(flat, axis=0), 0.0)  # of no rows the largest is the lowest number
+        most = tf.reduce_max(own_scales)
+        least = tf.reduce_min(tf.where(own_scales > 0, own_scales, most))
+        return tf.where((most > UNLIKE * least) & (own_scales > 0), own_scales, most)
+
+    return _moved_or_exact(tensor, unit, own, seed, is_any_size, tf.zeros_like(unit), scales)
+
+
+def _moved_or_exact(
+    tensor: Any, unit: Any, own: Any, seed: Any, is_any_size: Any, no_scale: Any, scale: Callable[[], Any]
+) -> tuple[Any, Any]:
+    def exact() -> tuple[Any, Any]:
+        return tensor, scale()
+
+    def moved() -> tuple[Any, Any]:
+        draw = 2.0 * tf.random.stateless_uniform(tf.shape(tensor), seed, dtype=tf.float64) - 1.0
+        part = tf.where(is_any_size, draw, tf.sign(draw))
+        by = tf.maximum(unit, own * tf.abs(tensor))
+        moves = tf.math.is_finite(tensor) & (tensor != 0)
+        # Selected, not multiplied: a unit of nothing of infinity is no number. One size is a vector of one, which a
+        # number alone must not become.
+        return tf.reshape(tf.where(moves, tensor + part * by, tensor), tf.shape(tensor)), no_scale
+
+    moved_tensor, scales = tf.cond(own > 0, moved, exact)
+    return moved_tensor, scales
 
 
 def _each(result: Any, change: Callable[[Any], Any]) -> Any:
@@ -192,23 +221,5 @@ def _takes_noise(leaf: Any) -> bool:
 
 def _has_features(tensor: Any) -> bool:
     """Whether a result's last axis is one of features, few enough to have a scale each."""
-    return (
-        tensor.shape.rank is not None
-        and tensor.shape.rank > 1
-        and (tensor.shape[-1] or MOST_FEATURES + 1) <= MOST_FEATURES
-    )
-
-
-def _scales(tensor: Any) -> Any:
-    """The scale of each feature; the largest for all, where they are alike, or nothing says how far a feature goes."""
-    features = tensor.shape[-1]
-    flat = tf.reshape(tf.abs(tensor), [-1, features])
-    # An empty batch has no largest element but the lowest number there is.
-    own = tf.maximum(tf.reduce_max(flat, axis=0), 0.0)
-    most = tf.reduce_max(own)
-    least = tf.reduce_min(tf.where(own > 0, own, most))
-    return tf.where((most > UNLIKE * least) & (own > 0), own, most)
-
-
-def _scale(tensor: Any) -> Any:
-    return tf.reduce_max(tf.abs(tensor)) if tensor.shape.num_elements() != 0 else tf.constant(0.0, tf.float64)
+    features = tensor.shape[-1] if tensor.shape.rank is not None and tensor.shape.rank > 1 else None
+    return features is not None and features <= MOST_FEATURES

@@ -14,8 +14,6 @@ from pipeline.records import Budget, Check, TensorSpec, Truth
 # Of an output's integers for ordinary inputs: more, and they are no answer.
 MOST_OPEN = 0.01
 _FAULTS_SHOWN = 3
-# The kinds whose inputs are ordinary ones: that with a weight changed too.
-_NEVER_OPEN = (*ORDINARY, "perturbed")
 
 
 def check_truth(truth: Truth, cases: tuple[CaseArrays, ...]) -> Check:
@@ -37,7 +35,7 @@ def check_truth(truth: Truth, cases: tuple[CaseArrays, ...]) -> Check:
 
 def told(truth: Truth, cases: tuple[CaseArrays, ...]) -> tuple[str, ...]:
     """What is not judged, or by a budget that says little: kinds left out, open elements, budgets above the ceiling."""
-    lines = [f"cases of kind {kind!r}: {why}" for kind, why in truth.not_asked.items()]
+    lines = [f"no case of kind {kind!r}: {why}" for kind, why in truth.not_asked.items() if why not in truth.not_judged]
     lines += [
         f"output {budget.output!r} in cases of kind {budget.kind!r} may be {budget.relative:.2g} of its scale off: "
         f"noise of a unit at each call site moves it by {budget.noise:.2g}"
@@ -84,7 +82,7 @@ def _budget_faults(budget: Budget, truth: Truth, cases: tuple[CaseArrays, ...]) 
         return
     if not _follows(budget, truth, cases):
         yield f"{named} does not follow from the answers"
-    if budget.kind in _NEVER_OPEN and not budget.relative <= CEILING:
+    if budget.kind in ORDINARY and not budget.relative <= CEILING:
         yield f"{named} is {budget.relative:.2g} of its scale, above {CEILING:g}: it would decide nothing"
 
 
@@ -114,8 +112,8 @@ def _open_faults(spec: TensorSpec, cases: list[CaseArrays]) -> Iterator[str]:
             if not _follows_integers(case, spec):
                 yield f"elements of {spec.name!r} are left open in case {case.case.key!r} where no integer is"
         return
-    size = sum(case.float32[spec.name].size for case in cases if case.case.kind in _NEVER_OPEN)
-    count = sum(int(case.open[spec.name].sum()) for case in held if case.case.kind in _NEVER_OPEN)
+    size = sum(case.float32[spec.name].size for case in cases if case.case.kind in ORDINARY)
+    count = sum(int(case.open[spec.name].sum()) for case in held if case.case.kind in ORDINARY)
     if count > MOST_OPEN * size:
         yield (
             f"{count} of {size} elements of {spec.name!r} are left open by floating-point numbers for ordinary inputs, "

@@ -13,8 +13,8 @@ from keras import layers, ops
 import pipeline
 from pipeline import bundle
 from pipeline.graph.fresh import NotRebuildable
+from pipeline.oracle.freeze import freeze
 from pipeline.truth.float64 import float64_clone, float64_model
-from pipeline.truth.freeze import freeze
 from pipeline.truth.signature import read_signature
 from pipeline.truth.wide_scope import computing_in_float64
 from pipeline.verify.output_error import judge_output
