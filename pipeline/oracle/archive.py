@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
 
 from pipeline import cases
 from pipeline.records import Case
+from pipeline.truth.budgets import Settled
 
 Arrays = Mapping[str, np.ndarray]
 
@@ -37,6 +38,11 @@ class Archive:
             return None
         self._take(answers)
         return case.model_copy(update={"inputs_sha256": cases.sha256_of(feed)})
+
+    def add_judging(self, settled: Iterable[Settled], by_feature: tuple[str, ...]) -> None:
+        """Add what budgets follow from beside the answers: it is small, and no case is judged without."""
+        for each in settled:
+            self._take({key: value for key, value in each.arrays(by_feature).items() if key not in self.arrays})
 
     def _take(self, arrays: Arrays) -> None:
         self.arrays |= arrays

@@ -27,7 +27,7 @@ from pipeline.progress import advance, stage
 from pipeline.records import Case, Effort, Signature, Truth
 from pipeline.store import digest, refusing_unwritable, write_record
 from pipeline.truth import plan as plans
-from pipeline.truth.budgets import Answered, budgets
+from pipeline.truth.budgets import Answered, budgets, judged_by_feature
 from pipeline.truth.eager import eager_differences
 from pipeline.truth.float64 import MOST_ELEMENTS
 from pipeline.truth.refusals import refuse_unexportable
@@ -162,10 +162,13 @@ class _Freezing:
         signature = self._signature_that_runs()
         plan = self._plan_of(signature)
         kept = list(self._answered(signature, plan))
+        settled = [each.settled(signature) for each in kept]
+        judged = [each for each in settled if not each.case.is_reported]
+        self._archive.add_judging(settled, judged_by_feature(signature, judged))
         samples = folder / "samples.npz"
         with refusing_unwritable(folder):
             np.savez_compressed(samples, **self._archive.arrays)  # type: ignore[arg-type]
-        found = budgets(self._asked._model, signature, (each for each in kept if not each.case.is_reported))
+        found = budgets(self._asked._model, signature, judged)
         truth = Truth(
             signature=signature,
             cases=tuple(each.case for each in kept),
@@ -176,10 +179,21 @@ class _Freezing:
             notes=self._eager_notes(signature, kept[0], found),
             plan=plan.plan,
             not_judged=tuple(self._not_judged),
+            not_asked=self._not_asked(signature, {each.case.kind for each in kept}),
             samples=digest(samples),
         )
         write_record(folder / "truth.json", truth)
         return truth
+
+    def _not_asked(self, signature: Signature, kinds: set[str]) -> dict[str, str]:
+        """The kinds that the signature asks for and of which no case is there, each with the reason that was told."""
+        reasons = [line for line in self._not_judged if line.startswith("case ")]
+        missing = [kind for kind in cases.kinds(signature) if kind not in kinds]
+        named = {kind: f"case {kind.replace(' ', '_')}" for kind in missing}
+        return {
+            kind: next((line for line in reasons if line.startswith(named[kind])), "it was not planned")
+            for kind in missing
+        }
 
     # --- what is asked -------------------------------------------------------------------------------------------
 
@@ -358,7 +372,8 @@ class _Freezing:
         if stored is None:
             self._not_judged.append(f"case {question.case.key}: its answers are too large to be kept")
             return
-        yield Answered(stored, float32, float64, tuple(named(each) for each in answers.noisy))
+        noisy, decided = (tuple(named(each) for each in drawn) for drawn in (answers.noisy, answers.decided))
+        yield Answered(stored, float32, float64, noisy, decided)
 
     def _limits(self, cost: float) -> Limits:
         return Limits(_LEAST_S + _TIMES * cost, free_memory())

@@ -14,6 +14,13 @@ from pipeline.records import Effort, Plan
 
 # Of noise: where the terms of a sum cancel, noise of like signs cancels too, and one draw of signs may show nothing.
 DRAWS = 4
+# Beside each of them, where outputs are integers or truth values, so many of noise of any size up to some units. A
+# decision between two numbers that noise makes equal falls otherwise in half of these: twelve leave one element in some
+# thousands untold. Noise is as large as the units that an artifact is allowed besides Keras' own error
+# (`budget_rule.ULPS`); signs alone would move both numbers alike every other time.
+DECISIONS_A_DRAW = 3
+DECISION_UNITS = 4.0
+FIRST_DECISION = 1000  # the number of the first such draw
 
 # Of an imaginary machine, which counts are turned into seconds by: two cores, as they were measured (docs/LOG.md).
 _OPERATIONS_PER_S = 2e10

@@ -17,7 +17,7 @@ from pipeline.oracle.freeze import freeze
 from pipeline.truth.float64 import float64_clone, float64_model
 from pipeline.truth.signature import read_signature
 from pipeline.truth.wide_scope import computing_in_float64
-from pipeline.verify.parity import judge_output
+from pipeline.verify.output_error import judge_output
 
 
 class Scores(layers.Layer):
