@@ -237,7 +237,7 @@ def _multiple(along: _Along[Why]) -> int | None:
     """The step between sizes that fit, if they are its multiples; None if no other size fits, or none by a rule."""
     start = along.start
     for step in range(1, _LARGEST_MULTIPLE + 1):
-        if along.fits(start + step) or (start - step > 1 and along.fits(start - step)):
+        if along.fits(start + step) or (start - step >= min(start - 1, 2) and along.fits(start - step)):
             return step if start % step == 0 else None
     return None
 

@@ -33,7 +33,8 @@ _HANDS_ON: dict[str, tuple[int, ...] | None] = {
 }
 # Integer arithmetic whose second operand must not be 0.
 _DIVIDES = frozenset({"FloorMod", "FloorDiv", "TruncateMod", "TruncateDiv", "Mod", "Div", "RealDiv"})
-_ARITHMETIC = frozenset({"AddV2", "Add", "Sub", "Mul", "Maximum"})
+_ADDS = frozenset({"AddV2", "Add", "BiasAdd"})
+_ARITHMETIC = _ADDS | {"Sub", "Mul", "Maximum"}
 _SAYS_NOTHING = frozenset({"Shape", "ShapeN", "Size", "Rank", "ZerosLike", "OnesLike"})
 _COMPARES = frozenset({"Equal", "NotEqual", "Less", "LessEqual", "Greater", "GreaterEqual"})
 _SEGMENTS = ("Sum", "Prod", "Max", "Min")
@@ -213,7 +214,7 @@ def _computed(graph: SizedGraph, op: Any, number: int, followed: _Followed) -> _
     if other is None or not other.size or other.dtype.kind not in "iuf":
         return None
     low, high = other.min(), other.max()
-    if op.type in ("AddV2", "Add", "Sub"):
+    if op.type in _ADDS or op.type == "Sub":
         low, high = (-high, -low) if op.type == "Sub" else (low, high)
         floor = None if followed.floor is None else followed.floor + math.floor(low)
         return replace(followed, low=followed.low + math.floor(low), high=followed.high + math.ceil(high), floor=floor)

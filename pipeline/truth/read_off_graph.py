@@ -11,27 +11,20 @@ from pipeline.records import AxisRule, InputSpec, Signature
 from pipeline.truth.axis_search import Found, Sizes, search
 from pipeline.truth.index_bounds import Integers, index_bounds
 from pipeline.truth.signature import BATCH, output_shapes
-from pipeline.truth.sized_graph import Misfit, TracedGraph, traced_graph
+from pipeline.truth.sized_graph import Misfit, TracedGraph
 
 _ROWS = 3  # of the batch at which sizes are tried: no common size of another axis
 
 
-def read_off_graph(model: keras.Model, signature: Signature, graph: TracedGraph | None = None) -> Signature:
-    """The signature with what the graph adds to it; as it is where the graph says nothing or can't be had.
+def read_off_graph(model: keras.Model, signature: Signature, graph: TracedGraph) -> Signature:
+    """The signature with what the graph adds to it.
 
     Args:
         model: a functional or sequential model.
         signature: as read off its layers.
-        graph: of the model, if it was traced already for this signature.
+        graph: of the model, traced for this signature.
     """
-    if not _has_questions(signature):
-        return signature
-    try:
-        traced = graph or traced_graph(model, signature)
-    except Exception:  # noqa: BLE001 - the layers' own code runs here; what is wrong with it shows when the model is run
-        return signature
-    ruled = _with_rules(model, signature, traced)
-    return _with_bounds(ruled, traced)
+    return _with_bounds(_with_rules(model, signature, graph), graph)
 
 
 def free_axes(signature: Signature) -> tuple[str, ...]:
@@ -61,16 +54,6 @@ def renamed_axes(
         known = tuple(new if isinstance(old, str) else old for old, new in zip(spec.shape, shape, strict=True))
         outputs.append(spec.model_copy(update={"shape": known}))
     return signature.model_copy(update={"inputs": inputs, "outputs": tuple(outputs), "axes": dict(rules)})
-
-
-def _has_questions(signature: Signature) -> bool:
-    """Whether there are free axes, or values that may index something."""
-    is_open = any(spec.dtype != "bool" and spec.ids_below is None for spec in signature.inputs if _may_index(spec))
-    return bool(free_axes(signature)) or is_open
-
-
-def _may_index(spec: InputSpec) -> bool:
-    return "int" in spec.dtype
 
 
 # --- axes ---------------------------------------------------------------------------------------------------------

@@ -14,13 +14,11 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import keras
 import numpy as np
 import tensorflow as tf
 from tensorflow.python.framework.convert_to_constants import _run_inline_graph_optimization
 
 from pipeline.errors import one_line
-from pipeline.graph.call import named_call
 from pipeline.records import Signature
 
 _SCOPE = "sized"
@@ -113,42 +111,18 @@ class TracedGraph:
         return _inputs_by_node(self.graph_def)
 
 
-def traced_graph(model: keras.Model, signature: Signature) -> TracedGraph:
-    """The inference graph of a model; whatever its layers raise while it is traced is not caught.
+def traced_graph(concrete: Any, signature: Signature) -> TracedGraph:
+    """The graph of an inference function.
 
     Args:
-        model: a functional or sequential model.
-        signature: as read off the model.
-    """
-    call = named_call(model, signature)
-    names = [spec.name for spec in signature.inputs]
-
-    def positional(*tensors: Any) -> list[Any]:
-        return [tf.identity(answer) for answer in call(dict(zip(names, tensors, strict=True))).values()]
-
-    specs = [
-        tf.TensorSpec([None if isinstance(axis, str) else axis for axis in spec.shape], spec.dtype, name=f"input_{n}")
-        for n, spec in enumerate(signature.inputs)
-    ]
-    concrete = tf.function(positional, autograph=False).get_concrete_function(*specs)
-    return graph_of_concrete(concrete, names, signature, {id(v.value): v.path for v in model.variables})
-
-
-def graph_of_concrete(
-    concrete: Any, names: Sequence[str], signature: Signature, paths: Mapping[int, str] | None = None
-) -> TracedGraph:
-    """The graph of a function that was traced already.
-
-    Args:
-        concrete: a concrete function of TensorFlow, whose free axes are free.
-        names: of the inputs, in the order of its placeholders.
+        concrete: a concrete function of TensorFlow, traced with free axes free; the inputs come first.
         signature: what it was traced for.
-        paths: what to call TensorFlow's variables, by their `id`; their own names where that says nothing.
     """
+    names = [spec.name for spec in signature.inputs]
     placeholders = dict(zip(names, (tensor.op.name for tensor in concrete.inputs), strict=False))
     graph_def = _needed(_inlined(concrete), [tensor.op.name for tensor in concrete.outputs])
     kept = {node.name for node in graph_def.node}
-    tables = (_table(outer, inner, concrete, paths or {}) for outer, inner in concrete.graph.captures)
+    tables = (_table(outer, inner, concrete) for outer, inner in concrete.graph.captures)
     return TracedGraph(
         graph_def=graph_def,
         signature=signature,
@@ -189,13 +163,12 @@ def _behind(nodes: Sequence[str], inputs: Mapping[str, Sequence[str]]) -> set[st
     return seen
 
 
-def _table(outer: Any, inner: Any, concrete: Any, paths: Mapping[int, str]) -> _Table | None:
+def _table(outer: Any, inner: Any, concrete: Any) -> _Table | None:
     if inner.dtype == tf.resource:
         variable = next((each for each in concrete.graph.variables if each.handle is outer), None)
         if variable is None or not variable.shape.is_fully_defined():
             return None
-        label = paths.get(id(variable), variable.name.split(":")[0])
-        return _Table(inner.op.name, label, variable.dtype, tuple(variable.shape), None)
+        return _Table(inner.op.name, variable.name.split(":")[0], variable.dtype, tuple(variable.shape), None)
     if not hasattr(outer, "numpy"):
         return None
     value = outer.numpy()
@@ -280,7 +253,12 @@ class SizedGraph:
             return None
         config = tf.compat.v1.ConfigProto(device_count={"GPU": 0})
         with tf.compat.v1.Session(graph=self._graph, config=config) as session:
-            return np.asarray(session.run(tensor, {ref.deref(): value for ref, value in known.items()}))
+            try:
+                return np.asarray(session.run(tensor, {ref.deref(): value for ref, value in known.items()}))
+            except (
+                tf.errors.OpError
+            ):  # an operation that refuses what it is given, or that no processor has a kernel for
+                return None
 
     def _shapes_behind(self, tensor: Any) -> dict[Any, np.ndarray] | None:
         """The shapes that decide a tensor, as values of the tensors that hold them; None if something else does."""

@@ -9,16 +9,12 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Iterator
-from typing import Any, TypeVar
+from typing import Any
 
 import keras
 
-from pipeline.errors import BadInput, one_line
 from pipeline.records import InputSpec, Signature
-from pipeline.truth.read_off_graph import free_axes, kind_of, read_off_graph, renamed_axes
-from pipeline.truth.sized_graph import TracedGraph
-
-Ran = TypeVar("Ran")
+from pipeline.truth.read_off_graph import free_axes, kind_of, renamed_axes
 
 # Shortest sizes of free axes to try; the last is what image models are made for.
 _SHORTEST_AXES = (3, 16, 64, 224)
@@ -28,52 +24,24 @@ _MASK_VALUES = 2  # 0 and 1
 MOST_CANDIDATES = 32
 
 
-def first_that_runs(model: keras.Model, signature: Signature, run: Callable[[Signature], Ran]) -> tuple[Signature, Ran]:
-    """The signature with the narrowest promises under which the model runs on drawn inputs, and what the run gave.
-
-    Args:
-        model: whose embeddings bound ids that the graph does not bound.
-        signature: as read off the model.
-        run: draws inputs from a signature and runs the model on them.
-
-    Raises:
-        BadInput: if it runs under none; the message has what it said to the first.
-    """
-    first_error: Exception | None = None
-    for candidate in candidates(model, signature):
-        try:
-            return candidate, run(candidate)
-        except BadInput:
-            raise
-        except Exception as error:  # noqa: BLE001 - the model's own code refuses these inputs, in any way it likes
-            first_error = first_error or error
-    assert first_error is not None
-    raise BadInput(
-        f"the model does not run on inputs drawn from its signature: {one_line(first_error)}; "
-        "give static shapes to its inputs, or check that it runs at all"
-    ) from first_error
-
-
 def static_batch(signature: Signature) -> int | None:
     """The batch size that an input fixes, if one does; 1 where none has a batch."""
     firsts = [spec.shape[0] for spec in signature.inputs if spec.shape]
     return next((size for size in firsts if isinstance(size, int)), 1) if "batch" not in firsts else None
 
 
-def candidates(model: keras.Model, signature: Signature, graph: TracedGraph | None = None) -> Iterator[Signature]:
+def candidates(model: keras.Model, signature: Signature) -> Iterator[Signature]:
     """Signatures under which a model may run on drawn inputs, best first, no two alike, at most `MOST_CANDIDATES`.
 
-    The first has what the traced graph says; the others vary what it may not have said: how long free axes have to be,
-    whether axes of one kind have to agree, which integers are admitted, whether long sequences are.
+    The first is the one that is given; the others vary what the graph may not have said: how long free axes have to
+    be, whether axes of one kind have to agree, which integers are admitted, whether long sequences are.
 
     Args:
         model: whose embeddings bound integers that nothing else bounds.
-        signature: as read off the model.
-        graph: of the model, if it was traced already for this signature.
+        signature: as the graph completes it (`read_off_graph`).
     """
-    read = read_off_graph(model, signature, graph)
     seen: list[Signature] = []
-    for candidate in itertools.chain([read], _varied(model, signature, read)):
+    for candidate in itertools.chain([signature], _varied(model, signature)):
         if candidate not in seen:
             seen.append(candidate)
             yield candidate
@@ -81,12 +49,12 @@ def candidates(model: keras.Model, signature: Signature, graph: TracedGraph | No
             return
 
 
-def _varied(model: keras.Model, signature: Signature, read: Signature) -> Iterator[Signature]:
+def _varied(model: keras.Model, read: Signature) -> Iterator[Signature]:
     """Other lengths, axes of one kind that agree, bounds of integers, no long sequences, and these together."""
     free = free_axes(read)
     bases = [read, *([_merged(model, read)] if len(free) > 1 else [])]
     if read.axes:
-        bases.append(_merged(model, signature))
+        bases.append(_merged(model, read.model_copy(update={"axes": {}})))
     sizes = _SHORTEST_AXES if free else _SHORTEST_AXES[:1]
     bounds = _bounds(model, read)
     cuts: tuple[Callable[[Signature], Signature], ...] = (_as_it_is, _short) if free else (_as_it_is,)

@@ -13,7 +13,7 @@ ROWS, WIDTH = 32, 8
 class Positions(layers.Layer):
     """Adds a row of its table to each step `(batch, time, WIDTH)`; `how` says in which words.
 
-    - `slice`: as KerasHub's `PositionEmbedding`; TensorFlow infers a shape for a slice past the end, and its kernel refuses;
+    - `slice`: as KerasHub's `PositionEmbedding`; past the end TensorFlow infers a shape, and its kernel refuses;
     - `index`: `table[:time]`, which stops at the end;
     - `take`: a look-up of counted positions;
     - `whole`: the table as it is, so that one length fits.

@@ -105,7 +105,7 @@ def test_axes_of_different_kinds_may_need_different_sizes() -> None:
 def test_nothing_is_said_where_nothing_fits() -> None:
     """Nor where more would have to be tried than is tried."""
     assert search(("time",), kind, lambda sizes: "no", ()) is None
-    many = tuple(f"a{number}_{number}" for number in range(60))
+    many = tuple(f"a{number}_{number}" for number in range(120))
     assert search(many, kind, lambda s: None if len(set(s.values())) == 1 else "no", ()) is None
 
 

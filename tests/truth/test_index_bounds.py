@@ -12,7 +12,8 @@ from keras import layers, ops
 
 from pipeline.truth.index_bounds import Integers, index_bounds
 from pipeline.truth.signature import read_signature
-from pipeline.truth.sized_graph import SizedGraph, traced_graph
+from pipeline.truth.sized_graph import SizedGraph
+from tests.truth.traced_graphs import graph_of
 
 FREE = 3  # of free axes here
 
@@ -21,7 +22,7 @@ def bounds(model: keras.Model) -> dict[str, Integers]:
     """What a model's inputs may be, read with one row."""
     signature = read_signature(model)
     free = {axis: FREE for spec in signature.inputs for axis in spec.shape if isinstance(axis, str)}
-    sized = traced_graph(model, signature).at(free, 1)
+    sized = graph_of(model).at(free, 1)
     assert isinstance(sized, SizedGraph)
     return index_bounds(sized)
 

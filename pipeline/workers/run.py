@@ -1,0 +1,107 @@
+"""Modules run in processes of their own, side by side, each to its end or to a limit."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from pipeline.workers.limits import LimitReached, Limits, kill_family, resident, told_memory
+
+_LOOK_EVERY_S = 0.02
+
+
+@dataclass(frozen=True)
+class Job:
+    """A module to be run in a fresh process.
+
+    Attributes:
+        module: of the package, run as `python -P -m`.
+        options: of its command line.
+        log: the file that its output goes to; None: nowhere.
+        temporary: the folder in which it puts what it needs for a while.
+    """
+
+    module: str
+    options: tuple[str, ...]
+    log: Path | None
+    temporary: Path
+
+
+def run(jobs: Sequence[Job], limits: Limits) -> list[int | str]:
+    """Run jobs side by side: for each its exit status (negative: the signal that ended it), or which limit it reached.
+
+    Whoever is interrupted meanwhile leaves none of them behind.
+
+    Args:
+        jobs: to run.
+        limits: of each, its children included.
+    """
+    running: dict[int, subprocess.Popen[bytes]] = {}
+    ended: dict[int, int | str] = {}
+    end = time.monotonic() + limits.seconds
+    try:
+        for number, job in enumerate(jobs):
+            running[number] = _started(job)
+        while running:
+            for number, process in list(running.items()):
+                status = _looked_at(process, end, limits)
+                if status is not None:
+                    ended[number] = status
+                    del running[number]
+            time.sleep(_LOOK_EVERY_S)
+    finally:
+        for process in running.values():
+            kill_family(process)
+    return [ended[number] for number in range(len(jobs))]
+
+
+def _started(job: Job) -> subprocess.Popen[bytes]:
+    with (job.log or Path(os.devnull)).open("wb") as stream:
+        log = stream.fileno()
+        return started(job.module, job.options, log, job.temporary, stdin=subprocess.DEVNULL, stdout=log)
+
+
+def _looked_at(process: subprocess.Popen[bytes], end: float, limits: Limits) -> int | str | None:
+    """How a process ended, or which limit it reached; None if it runs on."""
+    status = process.poll()
+    if status is not None:
+        return status
+    try:
+        watch(process, end, limits)
+    except LimitReached as reached:
+        kill_family(process)
+        return str(reached)
+    return None
+
+
+def started(
+    module: str,
+    options: Sequence[str],
+    log: int,
+    temporary: Path,
+    environ: Mapping[str, str] | None = None,
+    **streams: int,
+) -> subprocess.Popen[bytes]:
+    """A process that runs a module in a session of its own: a signal to the terminal's group does not reach it."""
+    # -P: a file in the caller's folder must not stand in for a module of ours.
+    command = [sys.executable, "-P", "-m", module, *options]
+    whole = {**os.environ, "TMPDIR": str(temporary), **(environ or {})}
+    return subprocess.Popen(command, stderr=log, env=whole, start_new_session=True, **streams)  # type: ignore[call-overload,no-any-return]
+
+
+def watch(process: subprocess.Popen[bytes], end: float, limits: Limits) -> None:
+    """Hold a process against its limits; `end` is when its time is over, on the monotonic clock.
+
+    Raises:
+        LimitReached: if it is past one.
+    """
+    if time.monotonic() > end:
+        raise LimitReached(f"no answer within {limits.seconds:g} s")
+    held = resident(process.pid)
+    if held > limits.memory:
+        raise LimitReached(f"it took {told_memory(held)} of memory, of {told_memory(limits.memory)} allowed")
