@@ -82,9 +82,9 @@ class Asked:
             self._folder = Path(ends.enter_context(tempfile.TemporaryDirectory(prefix="shared-layers-traced-")))
             self._model, self._effort = model, effort
             with stage("plan"):
+                self.snapshot = Snapshot(model)  # before anything else: whoever trains it goes on
                 refuse_unexportable(model)
                 signature = read_signature(model)
-                self.snapshot = Snapshot(model)
                 self._weights = named_weights(flatten_labelled(model), read(model))
             with stage("traces"):
                 self._traced: Traced = traced(model, signature, self.snapshot)

@@ -60,11 +60,11 @@ class _Answering:
         return {name: np.asarray(value) for name, value in answers.items()}
 
     def _noisy(
-        self, function: Any, feed: Mapping[str, np.ndarray], units: np.ndarray, own: float, draw: int
+        self, function: Any, feed: Mapping[str, np.ndarray], sizes: np.ndarray, share: float, draw: int
     ) -> tuple[dict[str, np.ndarray], np.ndarray]:
         tf = self._tf
         tensors = {name: tf.convert_to_tensor(value) for name, value in feed.items()}
-        how = {"units": tf.constant(units), "own": tf.constant(own, tf.float64), "draw": tf.constant(draw)}
+        how = {"sizes": tf.constant(sizes), "share": tf.constant(share, tf.float64), "draw": tf.constant(draw)}
         answers = {name: np.asarray(value) for name, value in function(**tensors, **how).items()}
         scales = answers.pop("scales")
         return answers, scales

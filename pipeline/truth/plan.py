@@ -129,7 +129,7 @@ def planned(
         elements=work.elements,
         row_bytes=work.row_bytes,
         cost=cost(chosen),
-        affordable=AFFORDABLE_S if effort == "standard" else math.inf,
+        affordable=AFFORDABLE_S if effort == "standard" else None,
         thinned=tuple(_thinned(effort, chosen, cost(_LEVELS[0]), most_rows, static_batch)),
     )
     return Asked(plan, chosen.draws, chosen.round_draws)

@@ -32,7 +32,8 @@ from pipeline.graph.scopes import with_results
 from pipeline.graph.weights import named_weights
 from pipeline.oracle.snapshot import Snapshot
 from pipeline.records import FirstDifference, Signature, Verdict
-from pipeline.truth.float64 import float64_pair, widened
+from pipeline.truth.float64 import float64_model, widened
+from pipeline.truth.wide_scope import computing_in_float64
 from pipeline.verify.tensors import tensors_of
 from pipeline.weight_map.perturb import Moving
 
@@ -135,14 +136,15 @@ def _exact(
     flat: FlatModel, snapshot: Snapshot, signature: Signature, asked: CaseArrays, values: Values
 ) -> list[tuple[Any, list[np.ndarray]]] | None:
     try:
-        clone, weights = float64_pair(flat.model)
+        wide = float64_model(flat.model)
         given = {id(variable): value for variable, value in values}
         pairs = [
             (copy, given.get(id(variable), snapshot.value(variable)))
             for variable in flat.model.variables
-            for copy in weights.get(id(variable), ())
+            for copy in wide.weights.get(id(variable), ())
         ]
-        return list(_called(clone, signature, widened(asked.inputs), snapshot, pairs))
+        with computing_in_float64():
+            return list(_called(wide.model, signature, widened(asked.inputs), snapshot, pairs))
     except Exception:  # noqa: BLE001 - the layers' own code runs here, in a precision it may not expect
         return None
 
