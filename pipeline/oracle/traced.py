@@ -15,7 +15,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from pipeline.errors import BadInput, PipelineError, one_line
+from pipeline.errors import BadInput, PipelineError, one_line, told
 from pipeline.graph.call import named_call
 from pipeline.graph.fresh import NotRebuildable
 from pipeline.oracle.snapshot import Snapshot
@@ -106,7 +106,7 @@ def _served(model: keras.Model, signature: Signature, snapshot: Snapshot) -> Any
     except PipelineError:
         raise
     except Exception as error:
-        raise BadInput(f"TensorFlow can't trace model '{model.name}': {one_line(error)}") from error
+        raise BadInput(f"TensorFlow can't trace model '{model.name}': {told(error)}") from error
     return with_keywords(concrete, [spec.name for spec in specs])
 
 
