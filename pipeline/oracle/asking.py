@@ -1,4 +1,4 @@
-"""The process that answers for Keras, seen from where it is asked: started once, limited, started again when it dies."""
+"""The process that answers for Keras, as who asks it has it: started once, limited, started again when it dies."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from pipeline.oracle.draws import DRAWS
 from pipeline.store import temporary_folder
+from pipeline.truth.plan import DRAWS
 from pipeline.workers.conversation import Conversation, Died
 from pipeline.workers.limits import LimitReached, Limits, free_memory
 

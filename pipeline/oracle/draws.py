@@ -6,13 +6,12 @@ from collections.abc import Callable, Mapping
 
 import numpy as np
 
+from pipeline.truth.plan import DRAWS
+
 Arrays = Mapping[str, np.ndarray]
 # From inputs by name, the size of a move at each call site, 1 where every element is off by a unit of its own at least
 # or 0 for the exact answer, and which draw: the outputs by name, and the scale that each call site's result had.
 RunNoisy = Callable[[Arrays, np.ndarray, float, int], tuple[dict[str, np.ndarray], np.ndarray]]
-
-# Where the terms of a sum cancel, noise of like signs cancels too: one draw of signs may show nothing.
-DRAWS = 4
 
 
 class Draws:

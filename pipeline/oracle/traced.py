@@ -161,7 +161,7 @@ def _flat(noisy: Noise, signature: Signature) -> Any:
 
 
 def with_keywords(concrete: Any, keys: list[str]) -> Any:
-    """The function, called by these keywords: `tf.function` turns names into Python identifiers, a signature does not."""
+    """The function, called by these keywords: `tf.function` makes Python identifiers of names, a signature does not."""
     concrete._arg_keywords = keys
     concrete._num_positional_args = 0
     return concrete

@@ -76,8 +76,8 @@ class Plan(Record):
     `round_batch` that of each round of moved weights, of which there are `rounds`; the weights that they ask are
     `shared`. `operations` and `elements` count one row through the model: arithmetic operations, and elements that
     come out of operations; `row_bytes` is the memory that a row of it needs in float64. `cost` is what it all amounts
-    to, in seconds of an imaginary machine, and `affordable` what it may come to where effort is `standard`. `thinned` says what is less than a
-    thorough export asks, and why.
+    to, in seconds of an imaginary machine, and `affordable` what it may come to where effort is `standard`. `thinned`
+    says what is less than a thorough export asks, and why.
     """
 
     effort: Effort

@@ -10,8 +10,10 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from pipeline.oracle.draws import DRAWS
 from pipeline.records import Effort, Plan
+
+# Of noise: where the terms of a sum cancel, noise of like signs cancels too, and one draw of signs may show nothing.
+DRAWS = 4
 
 # Of an imaginary machine, which counts are turned into seconds by: two cores, as they were measured (docs/LOG.md).
 _OPERATIONS_PER_S = 2e10

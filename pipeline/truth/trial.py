@@ -13,7 +13,7 @@ from typing import Any
 
 import keras
 
-from pipeline.records import InputSpec, Signature
+from pipeline.records import AxisRule, InputSpec, Signature
 from pipeline.truth.read_off_graph import free_axes, kind_of, renamed_axes
 
 # Shortest sizes of free axes to try; the last is what image models are made for.
@@ -93,9 +93,13 @@ def _at_most(bound: int, is_for_all: bool) -> Callable[[InputSpec], InputSpec]:
 
 
 def _merged(model: keras.Model, signature: Signature) -> Signature:
-    """One name for the free axes of one kind (`left_time` and `right_time` become `time`): they have to agree."""
+    """One name for the free axes of one kind (`left_time` and `right_time` become `time`): they have to agree.
+
+    A rule that not all of them have is left out.
+    """
     names = {axis: kind_of(axis) for axis in free_axes(signature)}
-    rules = {names[axis]: rule for axis, rule in signature.axes.items()}
+    of_kind = {kind: {signature.rule(axis) for axis in names if names[axis] == kind} for kind in names.values()}
+    rules = {kind: rule for kind, found in of_kind.items() if len(found) == 1 for rule in found if rule != AxisRule()}
     return renamed_axes(model, signature, names, rules)
 
 
