@@ -8,12 +8,15 @@ this. Most of it the traced graph says (`read_off_graph`); the rest is found by 
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 import keras
+from numpy.typing import ArrayLike
 
+from pipeline.errors import BadInput
 from pipeline.records import AxisRule, InputSpec, Signature
+from pipeline.samples import Samples, fitting_samples
 from pipeline.truth.read_off_graph import free_axes, kind_of, renamed_axes
 
 # Shortest sizes of free axes to try; the last is what image models are made for.
@@ -117,3 +120,23 @@ def _short(signature: Signature) -> Signature:
             else rule.model_copy(update={"most": most, "reason": reason})
         )
     return signature.model_copy(update={"axes": rules})
+
+
+def first_that_fits(found: Iterable[Signature], samples: Mapping[str, ArrayLike]) -> tuple[Signature, Samples]:
+    """Where a model runs on nothing that is drawn: the first signature that real samples fit, and the samples.
+
+    Args:
+        found: signatures, best first (`candidates`); at least one.
+        samples: real inputs by name.
+
+    Raises:
+        BadInput: if they fit none; the message has what is wrong with them by the first.
+    """
+    first: BadInput | None = None
+    for signature in found:
+        try:
+            return signature, fitting_samples(samples, signature)
+        except BadInput as refusal:
+            first = first or refusal
+    assert first is not None
+    raise first
