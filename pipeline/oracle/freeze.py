@@ -402,8 +402,8 @@ def _shape(float64: Arrays | None, name: str, value: np.ndarray) -> tuple[int, .
 
 def _refusal(failed: NoAnswer | None) -> BadInput:
     return BadInput(
-        f"the model does not run on inputs drawn from its signature: {failed}; give static shapes to its inputs, or "
-        "check that it runs at all"
+        f"the model does not run on inputs drawn from its signature: {failed}; give samples that it runs on "
+        "(--samples FILE.npz, ExportOptions(samples=...)) or static shapes to its inputs, or check that it runs at all"
     )
 
 
