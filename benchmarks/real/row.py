@@ -37,7 +37,7 @@ def measured(model: RealModel, folder: Path, ours_first: bool, limits: Limits, s
 
     def side(work: str) -> Side:
         step(f"{model.name}: {work}")
-        return _side(work, model, folder, limits)
+        return watched_work(work, model, folder, limits)
 
     first, second = (once.EXPORT, once.PEER) if ours_first else (once.PEER, once.EXPORT)
     exports = {first: side(first), second: side(second)}
@@ -57,7 +57,8 @@ def measured(model: RealModel, folder: Path, ours_first: bool, limits: Limits, s
     )
 
 
-def _side(work: str, model: RealModel, folder: Path, limits: Limits) -> Side:
+def watched_work(work: str, model: RealModel, folder: Path, limits: Limits) -> Side:
+    """One piece of work (`once`) on one model in a fresh process, watched; files go to `folder`."""
     log = folder / f"{work}.log"
     command = [sys.executable, "-P", "-m", "benchmarks.real.once", work, model.name, str(folder.resolve())]
     with temporary_folder("real") as scratch:

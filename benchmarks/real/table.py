@@ -56,7 +56,19 @@ def _times(row: Row) -> tuple[str, ...]:
 
 
 def _judged_head() -> tuple[str, ...]:
-    return ("memory in GB", "weights", PEER, "export", "verify", "kinds", "rows", "shared asked", "rule", "verdict")
+    return (
+        "memory in GB",
+        "weights",
+        PEER,
+        "export",
+        "verify",
+        "kinds",
+        "rows",
+        "rounds",
+        "shared asked",
+        "rule",
+        "verdict",
+    )
 
 
 def _judged(row: Row) -> tuple[str, ...]:
@@ -64,7 +76,7 @@ def _judged(row: Row) -> tuple[str, ...]:
     verify = "-" if row.verify is None else _gb(row.verify.largest_bytes)
     return (
         *(row.model, _gb(row.weight_bytes), _gb(row.peer.largest_bytes), _gb(row.ours.largest_bytes), verify),
-        *(str(len(found.rows)), str(sum(found.rows.values()))),
+        *(str(found.kinds), str(sum(found.rows.values())), str(found.rounds)),
         *(f"{found.asked_weights} of {found.shared_weights}", " ".join(found.rules) or "-", verdict(row)),
     )
 
@@ -86,6 +98,7 @@ def _remarks(row: Row) -> Iterator[str]:
     yield from (f"{row.model}: {name}: {side.ended}" for name, side in sides if side is not None and side.ended)
     if row.load_error:
         yield f"{row.model}: onnxruntime does not load {PEER}'s file: {row.load_error}"
+    yield from (f"{row.model}: thinned: {what}" for what in row.judged.thinned)
     work = None if row.verify is None else row.verify.work
     if work is None:
         return
