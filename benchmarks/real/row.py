@@ -90,7 +90,7 @@ def _why_ended(ended: Ended, log: Path, unfinished: str) -> str:
     lines = [line for line in log.read_text(errors="replace").splitlines() if line.strip()]
     told = next((line.removeprefix(once.FAILED) for line in reversed(lines) if line.startswith(once.FAILED)), "")
     if told:
-        return f"{told}{within}"
+        return f"{told.replace(str(log.parent.resolve()), log.parent.name)}{within}"
     if ended.status < 0:
         return f"killed by signal {-ended.status}{within}"
     return f"ended with status {ended.status}{within}: {lines[-1] if lines else 'no output'}"

@@ -12,7 +12,7 @@ STAGES = ("plan", "traces", "truth", "conversion", "artifacts", "verdict")
 PEER = "model.export"
 BARS = ("export", "memory", "verify")
 _SHOWN_LEFT = 3  # of what was not judged, each in a line of its own
-_LONGEST_REMARK = 240  # characters; real.json has all of them
+_LONGEST_REMARK = 400  # characters; real.json has all of them
 
 
 def rendered(run: Run) -> str:
@@ -140,7 +140,8 @@ def _is_figure(cell: str) -> bool:
     return not any(character.isalpha() for character in cell)
 
 
-def _cut(line: str) -> str:
+def _cut(remark: str) -> str:
+    line = " ".join(remark.replace("\\n", " ").replace("\\t", " ").split())  # escaped where a refusal quotes others
     return line if len(line) <= _LONGEST_REMARK else line[:_LONGEST_REMARK].rstrip() + "…"
 
 

@@ -119,7 +119,10 @@ def test_a_file_that_onnxruntime_does_not_load_is_told_by_its_message(tmp_path: 
     """Without what else the process printed; one that it loads leaves a record."""
     path = tmp_path / once.PEER_FILE
     path.write_bytes(b"no model")
-    assert watched_work(once.LOAD, MODELS[0], tmp_path, GENEROUS).ended.startswith("InvalidProtobuf: ")
+    told = watched_work(once.LOAD, MODELS[0], tmp_path, GENEROUS).ended
+    assert told.startswith("InvalidProtobuf: ")
+    assert f"{tmp_path.name}/{once.PEER_FILE}" in told
+    assert str(tmp_path) not in told
     import onnx
 
     text = '<ir_version: 9, opset_import: ["" : 18]> g (float[N] x) => (float[N] y) { y = Relu(x) }'
@@ -238,10 +241,10 @@ def test_the_tables_show_stages_the_rest_and_how_each_bar_stands() -> None:
 
 def test_what_ended_early_was_left_or_left_out_is_said() -> None:
     """Long messages are cut; all of them are in real.json."""
-    peer, ours = side(math.nan, ended="ended at its limit of 18 GB"), side(math.nan, ended="x" * 400)
+    peer, ours = side(math.nan, ended="ended at its limit of 18 GB"), side(math.nan, ended="no:\\n\\n " + "x" * 400)
     refused = rendered(run_of(row(ours=ours, peer=peer, verify=None)))
     assert "m: model.export: ended at its limit of 18 GB" in refused
-    assert max(len(line) for line in refused.splitlines() if line.startswith("m: export: xxx")) < 250
+    assert max(len(line) for line in refused.splitlines() if line.startswith("m: export: no: xxx")) < 410
     assert "left out: albert: KerasHub is not installed here" in refused
     judged_part = Work(seconds=5.0, not_judged=tuple(f"kind {number}" for number in range(5)))
     told = rendered(run_of(row(load_error="no Erfc", verify=side(5.0).model_copy(update={"work": judged_part}))))
