@@ -113,9 +113,9 @@ def _results(
     flat: FlatModel, model: keras.Model, snapshot: Snapshot, signature: Signature, asked: CaseArrays
 ) -> dict[Key, _Result]:
     """The results of all call sites of the model, in the order they run."""
-    values = _values(flat, model, snapshot, asked)
-    seen = list(_called(flat.model, signature, asked.inputs, snapshot, values))
-    exact = _exact(flat, snapshot, signature, asked, values)
+    moved = _values(flat, model, snapshot, asked)
+    seen = list(_called(flat.model, signature, asked.inputs, snapshot, moved))
+    exact = _exact(flat, snapshot, signature, asked, moved)
     are_paired = exact is not None and [_shapes(one) for _, one in seen] == [_shapes(one) for _, one in exact]
     results: dict[Key, _Result] = {}
     calls: dict[int, int] = {}

@@ -20,7 +20,7 @@ from tests.zoo import ZOO, fill
 
 def drawn(call, specs: dict[str, tf.TensorSpec], ordinary: dict[str, np.ndarray]) -> Draws:
     """The noisy model, run in this process, at its ordinary scale."""
-    noise = drawn(call, specs)
+    noise = Noise(call, specs)
 
     def run(feed, sizes, share, draw):
         answers, scales = noise.function(
