@@ -24,7 +24,7 @@ def rendered(run: Run) -> str:
         _aligned(("model", *BARS, f"aim + {EXPORT_AIM_S:g} s"), [_bar_cells(row) for row in run.rows]),
         "\n".join(IN_WORDS),
         "\n".join(_cut(line) for row in run.rows for line in _remarks(row)),
-        "\n".join(f"left out: {name}: {why}" for name, why in run.left_out.items()),
+        "\n".join(_left_out(run)),
         "\n".join(_summary(run)),
     ]
     return "\n\n".join(part for part in parts if part)
@@ -108,6 +108,11 @@ def _remarks(row: Row) -> Iterator[str]:
     yield from (f"{row.model}: not judged: {reason}" for reason in left[:_SHOWN_LEFT])
     if len(left) > _SHOWN_LEFT:
         yield f"{row.model}: not judged: {len(left) - _SHOWN_LEFT} more"
+
+
+def _left_out(run: Run) -> Iterator[str]:
+    for reason in dict.fromkeys(run.left_out.values()):
+        yield f"left out: {', '.join(name for name, why in run.left_out.items() if why == reason)}: {reason}"
 
 
 def _summary(run: Run) -> Iterator[str]:

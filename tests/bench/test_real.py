@@ -220,7 +220,11 @@ def run_of(*rows: Row) -> Run:
         limit_s=1200,
         limit_bytes=18_000_000_000,
         rows=rows,
-        left_out={"albert": "KerasHub is not installed here"},
+        left_out={
+            "albert": "KerasHub is not installed here",
+            "b": "too large",
+            "bart": "KerasHub is not installed here",
+        },
     )
 
 
@@ -245,7 +249,7 @@ def test_what_ended_early_was_left_or_left_out_is_said() -> None:
     refused = rendered(run_of(row(ours=ours, peer=peer, verify=None)))
     assert "m: model.export: ended at its limit of 18 GB" in refused
     assert max(len(line) for line in refused.splitlines() if line.startswith("m: export: no: xxx")) < 410
-    assert "left out: albert: KerasHub is not installed here" in refused
+    assert "left out: albert, bart: KerasHub is not installed here\nleft out: b: too large" in refused
     judged_part = Work(seconds=5.0, not_judged=tuple(f"kind {number}" for number in range(5)))
     told = rendered(run_of(row(load_error="no Erfc", verify=side(5.0).model_copy(update={"work": judged_part}))))
     assert "m: onnxruntime does not load model.export's file: no Erfc" in told
