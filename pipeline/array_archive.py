@@ -26,6 +26,10 @@ class ArrayArchive:
         self._members = {member.filename: member for member in archive.infolist()}
         self._read: dict[str, np.ndarray] = {}
 
+    def __iter__(self) -> Iterator[str]:
+        """The keys of its arrays."""
+        return (name.removesuffix(".npy") for name in self._members)
+
     def __contains__(self, key: str) -> bool:
         return f"{key}.npy" in self._members
 

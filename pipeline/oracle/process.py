@@ -51,8 +51,12 @@ class _Answering:
     def _wide(self, draws: Draws, feed: Mapping[str, np.ndarray], asked: Mapping[str, Any]) -> dict[str, Any]:
         if asked["measure"]:
             draws.measure(feed)
-        noisy = draws.answers(feed, asked["draws"])
-        return {"f64": draws.exact(feed), **{f"noisy{number}": each for number, each in enumerate(noisy)}}
+        exact, noisy = draws.exact(feed), draws.answers(feed, asked["draws"])
+        groups = {"f64": exact, **{f"noisy{number}": each for number, each in enumerate(noisy)}}
+        if any(not np.issubdtype(value.dtype, np.floating) for value in exact.values()):
+            decisions = draws.decisions(feed, asked["draws"])
+            groups |= {f"decided{number}": each for number, each in enumerate(decisions)}
+        return groups
 
     def _serve(self, feed: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
         answers = self._served(**{name: self._tf.convert_to_tensor(value) for name, value in feed.items()})
