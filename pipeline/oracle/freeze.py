@@ -196,15 +196,22 @@ class _Freezing:
     def _moved_cases(self, inputs: Question) -> list[Case]:
         """The cases with other weights: at random where the model's own hide something, and the rounds."""
 
-        def answered(case: Case) -> Arrays | None:
+        def answered(case: Case) -> Answers | None:
+            draws = 0 if self._no_float64 is None else None
             try:
-                return self._asked.answers(inputs.feed, limits_of(0.0), self._moves(case)).float32
+                return self._asked.answers(inputs.feed, limits_of(0.0), self._moves(case), draws=draws)
             except NoAnswer:
                 return None
 
-        names = tried([each.name for each in self._shared])
+        names = tried(self._shared)
         offered = bases(inputs.case, self._seed, is_randomised=self._is_randomised)
-        base = most_visible(offered if self._is_small else offered[:1], names, moves_seed(self._seed), answered)
+        offered = offered if self._is_small else offered[:1]
+        base, seen = most_visible(offered, names, moves_seed(self._seed), answered)
+        if seen < 1:
+            self._not_judged.append(
+                "shared weights: moving the first, a middle or the last one changes no answer by more than a budget, so "
+                "that a call site with a copy of its own may not show"
+            )
         found = list(round_cases(base, inputs.case, self._shared, self._seed))
         return [base, *found] if base.random_seed is not None else found
 
