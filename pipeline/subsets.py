@@ -105,8 +105,12 @@ def from_arrays(seed: int, arrays: Mapping[str, np.ndarray]) -> Reduced:
         ValueError: if the parts don't fit together.
     """
     given = {part: arrays[part] for part in PARTS}
-    if any(array.ndim != 1 for array in given.values()) or given["shape"].dtype != np.int64:
+    if any(array.ndim != 1 for array in given.values()):
         raise ValueError("its parts are not one row of numbers each")
+    sums = np.float64 if _is_float(given["values"]) else np.int64
+    kinds = {"extremes": np.int64, "sums": sums, "shape": np.int64, "counts": np.int64, "scales": np.float64}
+    if any(given[part].dtype != kind for part, kind in kinds.items()):
+        raise ValueError("its parts are of other kinds")
     shape = tuple(int(size) for size in given.pop("shape"))
     if min(shape, default=1) < 1 or math.prod(shape) > 2**40:
         raise ValueError(f"its shape is {shape}")
@@ -118,7 +122,7 @@ def from_arrays(seed: int, arrays: Mapping[str, np.ndarray]) -> Reduced:
     if found != wanted:
         raise ValueError(f"its parts have {found} elements, expected {wanted}")
     extremes = given["extremes"]
-    if extremes.dtype != np.int64 or extremes.min() < 0 or extremes.max() >= size:
+    if extremes.min() < 0 or extremes.max() >= size:
         raise ValueError("its extremes lie outside")
     return Reduced(seed=seed, shape=shape, **given)
 

@@ -71,7 +71,7 @@ def test_any_other_figure_may_differ_by_a_part_of_its_spread() -> None:
     assert allowed_difference(task(negative_rmse), value, sums, held_out()) == pytest.approx(0.1 * of_draws)
     judged = judged_metric(figure(negative_rmse), task(negative_rmse), off_by(1e-4), model="sums")
     assert judged.onnx == pytest.approx(value, abs=1e-4)
-    with pytest.raises(CheckFailed, match="more than 0.00"):
+    with pytest.raises(CheckFailed, match="apart"):
         judged_metric(figure(negative_rmse), task(negative_rmse), off_by(0.3), model="sums")
 
 
