@@ -17,7 +17,7 @@ from pipeline.array_archive import ArrayArchive, opened
 from pipeline.budget_rule import Answer, FeatureBudget
 from pipeline.errors import BadInput, one_line
 from pipeline.frozen_answers import OfOutput, feature_budgets
-from pipeline.records import Case, Check, Manifest, TensorSpec, Truth
+from pipeline.records import AxisRule, Case, Check, Manifest, TensorSpec, Truth
 
 MANIFEST = "manifest.json"
 MEASUREMENTS = "measurements.json"
@@ -327,18 +327,22 @@ def _refuse_shape(key: str, shape: tuple[int, ...], spec: TensorSpec, case: Case
 # --- what is fed to a model ---------------------------------------------------------------------------------------
 
 
-def check_feed(inputs: tuple[TensorSpec, ...], feed: Mapping[str, ArrayLike]) -> dict[str, np.ndarray]:
-    """The arrays of `feed` in input order, once every one of them fits. Nothing is cast.
+def check_feed(
+    inputs: tuple[TensorSpec, ...], feed: Mapping[str, ArrayLike], axes: Mapping[str, AxisRule] | None = None
+) -> dict[str, np.ndarray]:
+    """The arrays of `feed` in input order, once every one of them fits, free axes by their rules. Nothing is cast.
 
     onnxruntime compares neither named axes nor, for an LSTM, an empty batch: `[batch, 3]` fed with 1 and 2 rows
     broadcasts, and batch 0 aborts the process (seen with 1.32). So both are refused here.
 
     Raises:
-        BadInput: for a missing or unknown name, a wrong dtype or shape, axes of one name that differ, an empty batch.
+        BadInput: for a missing or unknown name, a wrong dtype or shape, axes of one name that differ, an empty batch,
+            a size that the axis' rule does not admit.
     """
     _refuse_names([spec.name for spec in inputs], feed)
     arrays = {spec.name: _fitting(spec, feed[spec.name]) for spec in inputs}
     _refuse_disagreement(inputs, arrays)
+    _refuse_sizes(inputs, arrays, axes or {})
     return arrays
 
 
@@ -378,6 +382,16 @@ def _refuse_disagreement(inputs: tuple[TensorSpec, ...], arrays: Mapping[str, np
             if size != expected:
                 where = f"{expected} in {name!r} and {size} in {spec.name!r}"
                 raise BadInput(f"axis {axis!r} is {where}: it must have one size")
+
+
+def _refuse_sizes(
+    inputs: tuple[TensorSpec, ...], arrays: Mapping[str, np.ndarray], rules: Mapping[str, AxisRule]
+) -> None:
+    for spec in inputs:
+        for axis, size in zip(spec.shape, arrays[spec.name].shape, strict=True):
+            refusal = rules[axis].refusal(size) if isinstance(axis, str) and axis in rules else None
+            if refusal is not None:
+                raise BadInput(f"axis {axis!r} of input {spec.name!r} is {size}: {refusal}")
 
 
 def _axes(shape: tuple[int | str, ...]) -> str:

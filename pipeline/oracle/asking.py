@@ -53,8 +53,10 @@ class Oracle:
         self._conversation: Conversation | None = None
         self._loaded: Path | None = None
         self._wanted: Path | None = None
-        self._asked = 0
-        self._start()  # it loads TensorFlow while the model is traced here
+
+    def start(self) -> None:
+        """Start the process, if none runs: it loads TensorFlow while its model is still being traced."""
+        self._start()
 
     def _start(self) -> Conversation:
         if self._conversation is None or not self._conversation.is_alive:

@@ -13,12 +13,11 @@ from typing import Any
 
 import numpy as np
 
+from pipeline.errors import told
 from pipeline.oracle.draws import Draws
 from pipeline.quiet import load_tensorflow
 from pipeline.weight_map.perturb import moved, scaled
 from pipeline.workers.conversation import answer_all
-
-_LONGEST_MESSAGE = 20_000  # characters
 
 
 class _Answering:
@@ -132,7 +131,7 @@ class _Process:
             assert self._answering is not None
             return self._answering.answer(question)
         except Exception as error:  # noqa: BLE001 - whatever a model's own code raises is told to who asked
-            return {"error": f"{error}"[:_LONGEST_MESSAGE] or type(error).__name__}
+            return {"error": told(error)}
 
 
 if __name__ == "__main__":

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import keras
 import numpy as np
@@ -81,6 +81,16 @@ class Settled:
     moves: Mapping[str, float]
     by_feature: Arrays
 
+    def with_noise_of(self, other: Settled) -> Settled:
+        """The same with what noise makes of another case's outputs, relative to their scale, in place of its own."""
+        moves = {name: _scale(self, name) * _relative(other, name) for name in self.moves}
+        features = {
+            name: other.by_feature[name] * (_scale(self, name) / (_scale(other, name) or 1.0))
+            for name in self.by_feature
+            if name in other.by_feature and other.by_feature[name].shape == self.by_feature[name].shape
+        }
+        return replace(self, moves=moves, by_feature={**self.by_feature, **features})
+
     def arrays(self, told_by_feature: Iterable[str]) -> dict[str, np.ndarray]:
         """What the archive holds of its answers, by key; noise by feature for the outputs named."""
         found: dict[str, np.ndarray] = {}
@@ -90,6 +100,17 @@ class Settled:
         found |= {f"{self.case.key}/open/{name}": packed(mask) for name, mask in self.open.items()}
         named = [name for name in told_by_feature if name in self.by_feature]
         return found | {f"{self.case.key}/noise/{name}": self.by_feature[name] for name in named}
+
+
+def _scale(settled: Settled, output: str) -> float:
+    """The largest finite value of an output in float64."""
+    exact = _float64(settled, output)
+    return largest_error(exact, exact)[1]
+
+
+def _relative(settled: Settled, output: str) -> float:
+    scale = _scale(settled, output) if settled.float64 is not None else 0.0
+    return settled.moves.get(output, 0.0) / scale if scale else 0.0
 
 
 def _kept(key: str, group: str, name: str, answer: Answer) -> dict[str, np.ndarray]:

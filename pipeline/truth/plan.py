@@ -31,9 +31,11 @@ _WIDE = 2.0  # float64 takes so many times as much as float32
 # What an export at standard effort may ask for, in seconds of that machine.
 AFFORDABLE_S = 25.0
 
-# Of the memory that is free, what the answers to one case may take: what lies between is counted too low where a layer
-# lays its inputs out anew.
+# What a case may take, counted as if nothing were given back before its end: a share of the memory that is free, and
+# never more than this many bytes.
 _SHARE_OF_MEMORY = 0.25
+_MOST_BYTES = 2**27
+_LEAST_ROWS = 2  # one size of a batch above 1
 
 
 @dataclass(frozen=True)
@@ -116,20 +118,19 @@ def planned(
     """
     rounds = rounds_of(shared)
     levels = {"thorough": _LEVELS[:1], "standard": _LEVELS, "quick": (_LEAST,)}[effort]
-    most_rows = max(1, int(_SHARE_OF_MEMORY * free_memory / max(1, work.row_bytes)))
+    allowed = min(_MOST_BYTES, int(_SHARE_OF_MEMORY * free_memory))
+    most_rows = max(_LEAST_ROWS, allowed // max(1, work.row_bytes))
 
     def cost(level: _Level) -> float:
-        fixed = [static_batch] if static_batch is not None else [*level.batches]
-        of_kind, of_round = (static_batch or each for each in (level.kind_batch, level.round_batch))
+        fixed = [static_batch] if static_batch is not None else _that_fit(level.batches, most_rows)
+        of_kind, of_round = (static_batch or min(each, most_rows) for each in (level.kind_batch, level.round_batch))
         ordinary = [*fixed, *[of_kind] * kinds, *[of_round] * base_cases]
-        asked = sum(work.case(min(rows, most_rows), level.draws) for rows in ordinary)
-        return asked + rounds * work.case(min(of_round, most_rows), level.round_draws)
+        return sum(work.case(rows, level.draws) for rows in ordinary) + rounds * work.case(of_round, level.round_draws)
 
     chosen = next((level for level in levels if cost(level) <= AFFORDABLE_S), levels[-1])
-    batches = tuple(dict.fromkeys(min(batch, most_rows) for batch in chosen.batches))
     plan = Plan(
         effort=effort,
-        batches=(static_batch,) if static_batch is not None else batches,
+        batches=(static_batch,) if static_batch is not None else tuple(_that_fit(chosen.batches, most_rows)),
         kind_batch=static_batch or min(chosen.kind_batch, most_rows),
         round_batch=static_batch or min(chosen.round_batch, most_rows),
         rounds=rounds,
@@ -142,6 +143,12 @@ def planned(
         thinned=tuple(_thinned(effort, chosen, cost(_LEVELS[0]), most_rows, static_batch)),
     )
     return Asked(plan, chosen.draws, chosen.round_draws)
+
+
+def _that_fit(batches: tuple[int, ...], most_rows: int) -> list[int]:
+    """The sizes of batches that memory allows: 1 and one above it, whatever they take."""
+    fitting = [batch for batch in batches if batch <= most_rows]
+    return fitting if len(fitting) > 1 else [1, _LEAST_ROWS]
 
 
 def rounds_of(shared: int) -> int:
@@ -166,7 +173,7 @@ def _thinned(effort: Effort, level: _Level, whole: float, most_rows: int, static
     thorough = _LEVELS[0]
     told = []
     if static_batch is None and most_rows < max(level.batches):
-        told.append(f"batches end at {most_rows} rows: more would take over a quarter of the free memory")
+        told.append(f"no batches over {most_rows} rows: they would take too much memory")
     if level == thorough:
         return told
     why = "effort is quick" if effort == "quick" else f"all of it would cost {whole:.0f} of {AFFORDABLE_S:g} affordable"

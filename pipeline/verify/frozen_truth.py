@@ -63,13 +63,21 @@ def listed(sentences: list[str]) -> str:
 
 
 def _missing_kinds(truth: Truth) -> Iterator[str]:
-    """Kinds of cases that the signature asks for, that are not there, and of which no word says why."""
+    """Kinds of cases that the signature asks for or the plan has, that are not there, and of which no word says why."""
     if truth.format == 1:  # where a case that had no room was dropped without one
         return
     there = {case.kind for case in truth.cases}
     for kind in drawing.kinds(truth.signature):
         if kind not in there and kind not in truth.not_asked:
             yield f"it holds no case of kind {kind!r} and does not say why"
+    if truth.plan is None:
+        yield "it does not say what was planned"
+        return
+    if drawing.RANDOM not in truth.not_asked:
+        drawn = {case.batch for case in truth.cases if case.kind == drawing.RANDOM}
+        for batch in truth.plan.batches:
+            if batch not in drawn and not any(f"case {drawing.RANDOM}{batch}" in line for line in truth.not_judged):
+                yield f"it holds no random case of {batch} rows, which was planned, and does not say why"
 
 
 def _budget_faults(budget: Budget, truth: Truth, cases: tuple[CaseArrays, ...]) -> Iterator[str]:
