@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import keras
 import numpy as np
 import pytest
@@ -126,3 +128,24 @@ def test_errors_of_a_reduced_answer_are_those_of_its_elements() -> None:
     error, scale = largest_error(reduced(found, 1, kept), kept)
     assert scale == np.abs(exact).max()
     assert error == errors.max()
+
+
+def test_features_of_a_reduced_answer_are_judged_each_by_its_own_scale(unlike) -> None:
+    """By the elements that are kept and by the sums of blocks, in which each element counts with its own budget."""
+    _, truth, cases = unlike
+    (spec,) = truth.signature.outputs
+    case = next(each for each in cases if each.case.key == "random17")
+    rng = np.random.default_rng(0)
+    exact = rng.normal(size=(30_000, 3)) * case.float64[spec.name].std(axis=0)
+    sound = (exact * (1 + 3e-8 * rng.normal(size=exact.shape))).astype(np.float32)
+    kept = reduced(exact, 1)
+    big = replace(case, float32={spec.name: reduced(sound, 1, kept)}, float64={spec.name: kept}, noise={}, open={})
+    assert judged(truth, big, sound).holds
+    lost = sound.copy()
+    lost[:, 0] = 0
+    assert judged(truth, big, lost).feature == 0 or judged(truth, big, lost).fault
+    assert not judged(truth, big, lost).holds
+    outside = np.setdiff1d(np.arange(0, exact.size, 3), kept.places)
+    spoilt = sound.copy()
+    spoilt.reshape(-1)[outside[:2000]] = 0  # of the small feature alone, at places that are not kept
+    assert not judged(truth, big, spoilt).holds
