@@ -191,7 +191,15 @@ class _Freezing:
             base_cases=int(self._is_randomised),
             free_memory=free_memory(),
             static_batch=static_batch(self._signature),
+            has_decisions=self._has_decisions,
         )
+
+    @property
+    def _has_decisions(self) -> bool:
+        return any(not spec.dtype.startswith(("float", "bfloat")) for spec in self._signature.outputs)
+
+    def _cost(self, question: Question, draws: int) -> float:
+        return self._work.case(question.case.batch, plans.with_decisions(draws, self._has_decisions))
 
     def _moved_cases(self, inputs: Question) -> list[Case]:
         """The cases with other weights: at random where the model's own hide something, and the rounds."""
@@ -253,7 +261,7 @@ class _Freezing:
 
     def _first(self, question: Question) -> Answers:
         """The answer that decides whether the model runs at all, and whether it does in float64."""
-        cost = self._work.case(question.case.batch, self._plan.draws)
+        cost = self._cost(question, self._plan.draws)
         draws = self._plan.draws if self._no_float64 is None else None
         try:
             answers = self._asked.answers(question.feed, limits_of(cost), draws=draws, at_scale=True)
@@ -273,7 +281,7 @@ class _Freezing:
         self, question: Question, draws: int, moved: Moves = (), *, at_scale: bool = False
     ) -> Answers | None:
         """The answers to a case that is to be judged; None if there are none, which is told."""
-        cost = self._work.case(question.case.batch, draws)
+        cost = self._cost(question, draws)
         asked = draws if self._no_float64 is None else None
         try:
             return self._asked.answers(question.feed, limits_of(cost), moved, draws=asked, at_scale=at_scale)
