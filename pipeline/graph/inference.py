@@ -13,6 +13,7 @@ import keras
 from pipeline.graph.center_crop import mended_center_crop
 from pipeline.graph.patching import replaced
 from pipeline.graph.time_distributed import mended_time_distributed
+from pipeline.graph.unfold import mended_unfold
 
 # What TensorFlow takes as the name of a scope (tensorflow/python/framework/ops.py, _VALID_SCOPE_NAME_REGEX).
 _REFUSED_SIGNS = re.compile(r"[^A-Za-z0-9_.\\/-]")
@@ -32,6 +33,7 @@ def serving(layer: Any) -> Iterator[None]:
         stack.enter_context(replaced(keras.Layer, "add_loss", _nothing))
         stack.enter_context(mended_time_distributed())
         stack.enter_context(mended_center_crop())
+        stack.enter_context(mended_unfold())
         for inner in inside:
             for mask in _unused_masks(inner):
                 stack.enter_context(mock.patch.object(inner, mask, _nothing))
