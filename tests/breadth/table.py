@@ -10,6 +10,7 @@ itself. The exit status is 1 if anything is wrong or crashed.
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import os
 import random
@@ -17,8 +18,9 @@ import subprocess
 import sys
 import threading
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import TextIO
 
 from tests.breadth.judging import Outcome
 from tests.breadth.registry import EXAMPLES
@@ -31,32 +33,42 @@ FAULTS = ("wrong", "crashed")
 def main(arguments: list[str]) -> int:
     """Judge, print, and say by the exit status whether nothing is wrong."""
     options = _parsed(arguments)
-    table = measure(chosen(options.names, options.sample, options.seed))
-    text = rendered(table)
-    print(text)
-    if options.out:
-        options.out.write_text(text + "\n", encoding="utf-8")
+    names = chosen(options.names, options.sample, options.seed)
+    with options.out.open("w", encoding="utf-8") if options.out else contextlib.nullcontext() as file:
+        streams = [sys.stdout, *([file] if file else [])]
+        table = measure(names, lambda line: _written(line, streams))
+        _written(counted(table), streams)
     return int(any(found.word in FAULTS for found in table.values()))
 
 
-def measure(names: list[str]) -> dict[str, Outcome]:
-    """What became of each example."""
+def measure(names: list[str], tell: Callable[[str], None]) -> dict[str, Outcome]:
+    """What became of each example, a line of which is told as soon as it is known."""
     table: dict[str, Outcome] = {}
+    width = max(map(len, names), default=0)
     for name, found in _judged(names):
         table[name] = found
-        _progress(len(table), len(names), name)
+        tell(line_of(name, found, width))
     return table
 
 
-def rendered(table: dict[str, Outcome]) -> str:
-    """A line an example, and a count of each word by kind."""
-    width = max(map(len, table), default=0)
-    lines = [f"{name:{width}}  {found.word:8}{found.note}".rstrip() for name, found in table.items()]
+def line_of(name: str, found: Outcome, width: int = 0) -> str:
+    """An example, the word, and the reason where there is one."""
+    return f"{name:{width}}  {found.word:8}{found.note}".rstrip()
+
+
+def counted(table: dict[str, Outcome]) -> str:
+    """How often each word stands, by kind."""
+    lines = []
     for kind in sorted({name.split(".")[0] for name in table}):
         words = Counter(found.word for name, found in table.items() if name.split(".")[0] == kind)
-        counted = ", ".join(f"{count} {word}" for word, count in words.most_common())
-        lines.append(f"{kind}: {words.total()} examples: {counted}")
+        counts = ", ".join(f"{count} {word}" for word, count in words.most_common())
+        lines.append(f"{kind}: {words.total()} examples: {counts}")
     return "\n".join(lines)
+
+
+def _written(line: str, streams: list[TextIO]) -> None:
+    for stream in streams:
+        print(line, file=stream, flush=True)
 
 
 def _judged(names: list[str]) -> Iterator[tuple[str, Outcome]]:
@@ -94,12 +106,6 @@ def _watch(worker: subprocess.Popen) -> threading.Timer:
     timer.daemon = True
     timer.start()
     return timer
-
-
-def _progress(number: int, total: int, name: str) -> None:
-    is_terminal = sys.stderr.isatty()
-    text = f"{number}/{total}: {name}"
-    print(text.ljust(78) if is_terminal else text, end="\r" if is_terminal else "\n", file=sys.stderr, flush=True)
 
 
 def _parsed(arguments: list[str]) -> argparse.Namespace:
