@@ -1,4 +1,4 @@
-"""Functions of Keras and TensorFlow replaced for a while, in this thread."""
+"""Functions and attributes of Keras and TensorFlow replaced for a while, in this thread."""
 
 from __future__ import annotations
 
@@ -30,3 +30,41 @@ def replaced(owner: Any, name: str, replacement: Callable[..., Any]) -> Iterator
 
         with mock.patch.object(owner, name, dispatch):
             yield
+
+
+@contextlib.contextmanager
+def seen_as(owner: type, name: str, value: Any) -> Iterator[None]:
+    """While it lasts, the attribute `name` of every object of the class `owner` reads as `value` in this thread.
+
+    The objects keep what they have: other threads read and write that, and so does everybody afterwards.
+
+    Args:
+        owner: a class that has no such attribute itself; its objects have.
+        name: of the attribute.
+        value: what this thread reads.
+    """
+    with ONE_THREAD, mock.patch.object(owner, name, _SeenAs(name, value, threading.get_ident()), create=True):
+        yield
+
+
+class _SeenAs:
+    """A descriptor that stands before what an object holds: it shows one thread a value, and every other the object's."""
+
+    def __init__(self, name: str, value: Any, thread: int) -> None:
+        self._name, self._value, self._thread = name, value, thread
+
+    def __get__(self, instance: Any, owner: type) -> Any:
+        if instance is None:
+            return self
+        if threading.get_ident() == self._thread:
+            return self._value
+        try:
+            return vars(instance)[self._name]
+        except KeyError:
+            raise AttributeError(self._name) from None
+
+    def __set__(self, instance: Any, value: Any) -> None:
+        vars(instance)[self._name] = value
+
+    def __delete__(self, instance: Any) -> None:
+        del vars(instance)[self._name]

@@ -7,7 +7,7 @@ know. Shapes are tuples in which a free axis is its name: `("batch", 28, 28, 1)`
 from __future__ import annotations
 
 from pipeline.records.audit import AuditReport, Duplicate, InitializerUse
-from pipeline.records.base import VERSIONED, Count, Format, Number, Record, Shape, Size, Variant, versions
+from pipeline.records.base import VERSIONED, Count, Effort, Format, Number, Record, Shape, Size, Variant, versions
 from pipeline.records.bundle import Manifest, TaskMetric
 from pipeline.records.measurement import CellSamples, Environment, Footprint, Measurements, Ratio, Subject
 from pipeline.records.sharing import (
@@ -22,7 +22,7 @@ from pipeline.records.sharing import (
 )
 from pipeline.records.signature import FileDigest, InputSpec, Signature, TensorSpec
 from pipeline.records.training import TrainingRecord
-from pipeline.records.truth import REPORTED_KINDS, Budget, Case, Truth
+from pipeline.records.truth import REPORTED_KINDS, Budget, Case, Plan, Truth
 from pipeline.records.verdict import Check, ErrorFigures, Failure, FirstDifference, ParityFigure, Spread, Verdict
 
 __all__ = [
@@ -39,6 +39,7 @@ __all__ = [
     "Count",
     "Description",
     "Duplicate",
+    "Effort",
     "Environment",
     "ErrorFigures",
     "Failure",
@@ -53,6 +54,7 @@ __all__ = [
     "Number",
     "Parameters",
     "ParityFigure",
+    "Plan",
     "Ratio",
     "Record",
     "Shape",

@@ -12,6 +12,7 @@ Count = Annotated[int, Field(ge=0, le=1 << 31)]
 Shape = tuple[Size | str, ...]
 Variant = Literal["shared", "unshared", "batched"]
 Format = Literal["onnx", "saved_model", "keras"]
+Effort = Literal["quick", "standard", "thorough"]
 
 # A figure may be NaN or infinite (a failed comparison is), which JSON can only carry as a string.
 Number = Annotated[float, Field(strict=False)]

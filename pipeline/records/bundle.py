@@ -28,14 +28,16 @@ class TaskMetric(Record):
 
 
 class Manifest(Record):
-    """`manifest.json` of a bundle, format 1. No clocks: what was timed lies in measurements.json.
+    """`manifest.json` of a bundle. No clocks: what was timed lies in measurements.json.
 
-    `loops` names the recurrent layers that are loops in `model.onnx`, each with the reason. `randomised` is the verdict
-    on the same model with random weights, where some of its own hold one number throughout and would hide losses.
+    Format 2 has a plan of verification (`truth.plan`) and weights that are moved together; format 1 is still read.
+
+    `loops` names the recurrent layers that are loops in `model.onnx`, each with the reason. `randomised` is in
+    format 1 the verdict on the same model with random weights; format 2 has cases of those in its truth.
     `seal` is the sha256 of the file itself, 64 zeros standing for the seal: `bundle.write_manifest` fills it in.
     """
 
-    format: Literal[1] = 1
+    format: Literal[1, 2] = 2
     model: str
     variant: Variant
     signature: Signature

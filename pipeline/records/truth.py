@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pipeline.records.base import Count, Number, Record, Size
+from pipeline.records.base import Count, Effort, Number, Record, Size
 from pipeline.records.signature import FileDigest, Signature
 
 # Kinds of cases that are reported and not judged: Keras differs from itself there, compiled and not.
@@ -16,8 +16,11 @@ class Case(Record):
 
     `kind` says how its inputs were drawn (`cases`), or `real`; the cases of one kind have one budget for each output.
     Inputs of a case with `inputs_sha256` are not stored: they are drawn again, and must have that digest; those of a
-    case with `inputs_of` are that other case's. Before a case with `weight` was answered, that weight was perturbed
-    (`weight_values.perturbed`) by `weight_seed`.
+    case with `inputs_of` are that other case's.
+
+    Before a case with `weights` was answered, those were moved together (`weight_values.moved`), each by the seed that
+    `weight_values.seed_of` makes of its name and `weight_seed`; and before that, in a case with `random_seed`, every
+    floating-point weight of the model by that one. A case of format 1 has one `weight` (`weight_values.perturbed`).
     """
 
     key: str
@@ -28,6 +31,13 @@ class Case(Record):
     inputs_of: str | None = None
     weight: str | None = None
     weight_seed: Size = 0
+    weights: tuple[str, ...] = ()
+    random_seed: Size | None = None
+
+    @property
+    def is_moved(self) -> bool:
+        """Whether it was answered with other weights than the model's own."""
+        return self.weight is not None or bool(self.weights) or self.random_seed is not None
 
     @property
     def is_reported(self) -> bool:
@@ -57,15 +67,42 @@ class Budget(Record):
         return self.absolute + self.relative * scale
 
 
+class Plan(Record):
+    """What an export meant to ask, worked out from the model's graph before anything ran.
+
+    `effort` was asked for. `batches` are the sizes of random cases, `kind_batch` that of every other kind,
+    `round_batch` that of each round of moved weights, of which there are `rounds`; the weights that they ask are
+    `shared`. `operations` and `elements` count one row through the model: arithmetic operations, and elements that
+    come out of operations; `row_bytes` is the memory that a row of it needs in float64. `cost` is what it all amounts
+    to, in seconds of an imaginary machine, and what was affordable of them. `thinned` says what is less than a
+    thorough export asks, and why.
+    """
+
+    effort: Effort
+    batches: tuple[Count, ...]
+    kind_batch: Count
+    round_batch: Count
+    rounds: Count
+    shared: Count
+    operations: float
+    elements: float
+    row_bytes: Size
+    cost: float
+    affordable: float
+    thinned: tuple[str, ...] = ()
+
+
 class Truth(Record):
     """What Keras says is right, frozen before anything is exported.
 
     The reference is the float64 answer where a float64 clone could be made, else float32 (`no_float64` says why).
     `generator` is the version of what drew the cases. `weights` has the digest of each weight that the model had then
-    (`weight_values.digest_of`), by its name in the weight map. `notes` tells where Keras differs from itself.
+    (`weight_values.digest_of`), by its name in the weight map. `notes` tells where Keras differs from itself,
+    `not_judged` what was to be asked and gave no answer, with the reason. Format 1 has no plan, and moves one weight at
+    a time.
     """
 
-    format: Literal[1] = 1
+    format: Literal[1, 2] = 2
     signature: Signature
     cases: tuple[Case, ...]
     budgets: tuple[Budget, ...]
@@ -73,6 +110,8 @@ class Truth(Record):
     generator: int = 0
     no_float64: str | None = None
     notes: tuple[str, ...] = ()
+    plan: Plan | None = None
+    not_judged: tuple[str, ...] = ()
     samples: FileDigest
 
     def budget(self, output: str, kind: str) -> Budget | None:

@@ -53,7 +53,7 @@ def float64_pair(model: keras.Model) -> tuple[keras.Model, dict[int, list[Any]]]
         return fresh[id(site.layer)]
 
     try:
-        clone = rebuild(graph, layer_for, input_dtype=lambda dtype: "float64" if dtype in _FLOATS else dtype)
+        clone = rebuild(graph, layer_for, input_dtype=widened_dtype)
     except NotRebuildable:
         raise
     except Exception as error:
@@ -70,10 +70,15 @@ def float64_pair(model: keras.Model) -> tuple[keras.Model, dict[int, list[Any]]]
     return clone, weights
 
 
+def widened_dtype(dtype: str) -> str:
+    """The dtype of an input of the clone, from that of the model's."""
+    return "float64" if dtype in _FLOATS else dtype
+
+
 def widened(feed: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
     """Inputs as the clone takes them: floating-point numbers in float64."""
     return {
-        name: value.astype(np.float64) if value.dtype.name.startswith(("float", "bfloat")) else value
+        name: value.astype(widened_dtype(value.dtype.name), copy=False)
         for name, value in feed.items()
     }
 

@@ -26,81 +26,69 @@ import tensorflow as tf
 from keras import tree
 
 from pipeline.graph.scopes import changed_gates, changed_results
+from pipeline.oracle.draws import UNIT
 
-Arrays = Mapping[str, np.ndarray]
 Call = Callable[[Any], dict[str, Any]]
-
-# Where the terms of a sum cancel, noise of like signs cancels too: one draw of signs may show nothing.
-DRAWS = 4
-
-# Of a result that is worked out in single precision, whatever the model's own.
-UNIT = float(np.finfo(np.float32).eps)
 
 
 class Noise:
-    """A float64 model whose call sites' results can be off by a unit, up or down by a seeded draw.
+    """A float64 model traced so that its call sites' results can be off by a unit, up or down by a seeded draw.
 
     It is traced once: the exact answer is the one with units of size zero.
+
+    Attributes:
+        function: TensorFlow's, from the inputs in their order, the size of a move at each call site, the size of one
+            relative to an input, and the number of a draw, to the outputs by name beside the scale of each result.
+        units: of each call site's result, relative to its scale.
 
     Args:
         call: the model, from tensors by input name to tensors by output name.
         inputs: what it takes, by input name.
-        ordinary: inputs at which each result shows its ordinary scale.
         exact: names of inputs that are never off: ids that come as floating-point numbers.
     """
 
-    def __init__(
-        self, call: Call, inputs: Mapping[str, tf.TensorSpec], ordinary: Arrays, exact: Collection[str] = ()
-    ) -> None:
+    def __init__(self, call: Call, inputs: Mapping[str, tf.TensorSpec], exact: Collection[str] = ()) -> None:
         self._call = call
+        self._names = tuple(inputs)
         self._no_noise_on = frozenset(exact)
         self._results = 0
-        units = tf.TensorSpec([None], tf.float64)
-        signature = [dict(inputs), units, tf.TensorSpec([], tf.float64), tf.TensorSpec([], tf.int32)]
-        traced = tf.function(self._traced, autograph=False, input_signature=signature)
-        self._function = traced.get_concrete_function()
-        self._none = np.zeros(self._results)
-        self.measure(ordinary)
+        moves = (tf.TensorSpec([None], tf.float64), tf.TensorSpec([], tf.float64), tf.TensorSpec([], tf.int32))
+        traced = tf.function(self._positional, autograph=False)
+        self.function = traced.get_concrete_function(*inputs.values(), *moves)
+        self.units = np.full(self._results, UNIT)
 
-    def measure(self, ordinary: Arrays) -> None:
-        """Take each result's ordinary scale at these inputs, with the weights as they are now."""
-        scales = np.asarray(self._run(ordinary, self._none, 0.0)[1])
-        self._units = UNIT * np.where(np.isfinite(scales), scales, 0.0)
-
-    def exact(self, feed: Arrays) -> dict[str, np.ndarray]:
-        """The outputs without noise."""
-        return self._run(feed, self._none, 0.0)[0]
-
-    def answers(self, feed: Arrays) -> tuple[dict[str, np.ndarray], ...]:
-        """The outputs with noise inside, of several draws."""
-        return tuple(self._run(feed, self._units, UNIT, draw)[0] for draw in range(DRAWS))
-
-    def _run(self, feed: Arrays, units: np.ndarray, own: float, draw: int = 0) -> tuple[dict[str, np.ndarray], Any]:
-        tensors = {name: tf.convert_to_tensor(value) for name, value in feed.items()}
-        sizes = tf.convert_to_tensor(units), tf.constant(own, tf.float64)
-        answers, scales = self._function(tensors, *sizes, tf.constant(draw))
-        return {name: np.asarray(value) for name, value in answers.items()}, scales
+    def _positional(self, *tensors: Any) -> tuple[dict[str, Any], Any]:
+        *inputs, units, own, draw = tensors
+        return self._traced(dict(zip(self._names, inputs, strict=True)), units, own, draw)
 
     def _traced(self, inputs: Any, units: Any, own: Any, draw: Any) -> tuple[dict[str, Any], Any]:
         scales: list[Any] = []
+        off = tf.function(_off, autograph=False, input_signature=_OFF).get_concrete_function()
 
         def moved(tensor: Any) -> Any:
             number = len(scales)
-            scales.append(_scale(tensor))
-            result = _off(tensor, tf.maximum(units[number], own * tf.abs(tensor)), (number, 2 * draw))
+            result, scale = off(tensor, units[number], own, tf.stack([number, 2 * draw]))
+            scales.append(scale)
+            result.set_shape(tensor.shape)
             mask = getattr(tensor, "_keras_mask", None)
             if mask is not None:
                 result._keras_mask = mask  # what Keras' layers hand on beside a tensor
             return result
 
+        def moved_by(tensor: Any, unit: Any, number: int) -> Any:
+            result, _ = off(tensor, unit, own, tf.stack([number, 2 * draw + 1]))
+            result.set_shape(tensor.shape)
+            return result
+
+        nothing = tf.constant(0.0, tf.float64)
         given = {
-            name: _off(tensor, own * tf.abs(tensor), (number, 2 * draw + 1)) if self._is_off(name, tensor) else tensor
+            name: moved_by(tensor, nothing, number) if self._is_off(name, tensor) else tensor
             for number, (name, tensor) in enumerate(inputs.items())
         }
         gates = itertools.count(len(given))
 
         def moved_gate(tensor: Any) -> Any:
-            return _off(tensor, own, (next(gates), 2 * draw + 1)) if _takes_noise(tensor) else tensor
+            return moved_by(tensor, own, next(gates)) if _takes_noise(tensor) else tensor
 
         with changed_results(lambda result: _each(result, moved)), changed_gates(moved_gate):
             answers = self._call(given)
@@ -111,12 +99,34 @@ class Noise:
         return name not in self._no_noise_on and _takes_noise(tensor)
 
 
-def _off(tensor: Any, by: Any, seed: tuple[int, Any]) -> Any:
-    """Every element by so much, up or down, but for exact zeros and what is not finite."""
-    draw = tf.random.stateless_uniform(tf.shape(tensor), seed, dtype=tf.float64)
-    moves = tf.math.is_finite(tensor) & (tensor != 0)
-    # Selected, not multiplied: a unit of nothing of infinity is no number.
-    return tf.where(moves, tensor + tf.sign(draw - 0.5) * by, tensor)
+# A result of any rank, the size of its move, the size of one relative to an element, and the two numbers of a seed. It
+# is one function that each call site calls: written out at hundreds of them, it took most of the time of a trace.
+_OFF = [
+    tf.TensorSpec(None, tf.float64),
+    tf.TensorSpec([], tf.float64),
+    tf.TensorSpec([], tf.float64),
+    tf.TensorSpec([2], tf.int32),
+]
+
+
+def _off(tensor: Any, unit: Any, own: Any, seed: Any) -> tuple[Any, Any]:
+    """The tensor as it is and its scale; or, where `own` is not 0, every element off by so much, up or down.
+
+    Exact zeros stay, and so does what is not finite. The scale of what was moved is not worked out.
+    """
+
+    def exact() -> tuple[Any, Any]:
+        return tensor, tf.reduce_max(tf.abs(tensor))
+
+    def moved() -> tuple[Any, Any]:
+        draw = tf.random.stateless_uniform(tf.shape(tensor), seed, dtype=tf.float64)
+        by = tf.maximum(unit, own * tf.abs(tensor))
+        moves = tf.math.is_finite(tensor) & (tensor != 0)
+        # Selected, not multiplied: a unit of nothing of infinity is no number.
+        return tf.where(moves, tensor + tf.sign(draw - 0.5) * by, tensor), tf.constant(0.0, tf.float64)
+
+    moved_tensor, scale = tf.cond(own > 0, moved, exact)
+    return moved_tensor, scale
 
 
 def _each(result: Any, change: Callable[[Any], Any]) -> Any:
@@ -130,7 +140,3 @@ def _each(result: Any, change: Callable[[Any], Any]) -> Any:
 
 def _takes_noise(leaf: Any) -> bool:
     return isinstance(leaf, tf.Tensor) and leaf.dtype == tf.float64
-
-
-def _scale(tensor: Any) -> Any:
-    return tf.reduce_max(tf.abs(tensor)) if tensor.shape.num_elements() != 0 else tf.constant(0.0, tf.float64)

@@ -35,7 +35,7 @@ def first_that_runs(model: keras.Model, signature: Signature, run: Callable[[Sig
         BadInput: if it runs under none; the message has what it said to the first.
     """
     first_error: Exception | None = None
-    for candidate in _candidates(model, signature):
+    for candidate in candidates(model, signature):
         try:
             return candidate, run(candidate)
         except BadInput:
@@ -55,7 +55,7 @@ def static_batch(signature: Signature) -> int | None:
     return next((size for size in firsts if isinstance(size, int)), 1) if "batch" not in firsts else None
 
 
-def _candidates(model: keras.Model, signature: Signature) -> Iterator[Signature]:
+def candidates(model: keras.Model, signature: Signature) -> Iterator[Signature]:
     free = {axis for spec in signature.inputs for axis in spec.shape if isinstance(axis, str) and axis != "batch"}
     sizes = _SHORTEST_AXES if free else _SHORTEST_AXES[:1]
     mergings = (False, True) if len(free) > 1 else (False,)

@@ -1,0 +1,53 @@
+"""What `samples.npz` will hold: inputs and answers by name, no larger than it may be."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from pipeline import cases
+from pipeline.records import Case
+
+Arrays = Mapping[str, np.ndarray]
+
+MOST_BYTES = 16 * 2**20
+
+
+@dataclass
+class Archive:
+    """The arrays of cases, added one after another."""
+
+    arrays: dict[str, np.ndarray] = field(default_factory=dict)
+    _size: int = 0
+
+    def add(self, case: Case, feed: Arrays, float32: Arrays, float64: Arrays | None) -> Case | None:
+        """The case as it was added: with its inputs, or without those that can be drawn again; None if it is too large.
+
+        The first case is always there, so that something is.
+        """
+        answers = _answers(case, float32, float64)
+        inputs = {} if case.inputs_of is not None else {f"{case.key}/in/{name}": value for name, value in feed.items()}
+        room = MOST_BYTES - self._size
+        if not self.arrays or _bytes(inputs) + _bytes(answers) <= room:
+            self._take(inputs | answers)
+            return case
+        if case.seed is None or _bytes(answers) > room:
+            return None
+        self._take(answers)
+        return case.model_copy(update={"inputs_sha256": cases.sha256_of(feed)})
+
+    def _take(self, arrays: Arrays) -> None:
+        self.arrays |= arrays
+        self._size += _bytes(arrays)
+
+
+def _answers(case: Case, float32: Arrays, float64: Arrays | None) -> dict[str, np.ndarray]:
+    """A case's answers under their names in the archive."""
+    groups = (("f32", float32), ("f64", float64 or {}))
+    return {f"{case.key}/{group}/{name}": value for group, arrays in groups for name, value in arrays.items()}
+
+
+def _bytes(arrays: Arrays) -> int:
+    return sum(array.nbytes for array in arrays.values())

@@ -1,0 +1,163 @@
+"""The process that answers for Keras, seen from where it is asked: started once, limited, started again when it dies."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from pipeline.oracle.draws import DRAWS
+from pipeline.store import temporary_folder
+from pipeline.workers.conversation import Conversation, Died
+from pipeline.workers.limits import LimitReached, Limits, free_memory
+
+Arrays = Mapping[str, np.ndarray]
+Moves = Sequence[tuple[int, int]]  # weights by the number of their copy, each with the seed by which it is moved
+
+# One processor's single precision is not a GPU's, which rounds to ten bits in products (TF32): answers are a CPU's.
+_ENVIRON = {"CUDA_VISIBLE_DEVICES": "-1"}
+_START_S = 300.0  # to load TensorFlow and a model, on a busy machine too
+
+
+class NoAnswer(Exception):
+    """The model gave no answer; the message says what it said, or which limit it reached."""
+
+
+@dataclass(frozen=True)
+class Answers:
+    """What a model gave for one case, by the keys of its outputs; `float64` is None where it has no float64 form."""
+
+    float32: dict[str, np.ndarray]
+    float64: dict[str, np.ndarray] | None
+    noisy: tuple[dict[str, np.ndarray], ...]
+
+
+class Oracle:
+    """A process that answers for one model after another.
+
+    Args:
+        folder: for what passes between the two.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._conversation: Conversation | None = None
+        self._loaded: Path | None = None
+        self._wanted: Path | None = None
+        self._asked = 0
+        self._start()  # it loads TensorFlow while the model is traced here
+
+    def _start(self) -> Conversation:
+        if self._conversation is None or not self._conversation.is_alive:
+            self.close()
+            self._loaded = None
+            log = self._folder / "oracle.log"
+            self._conversation = Conversation("pipeline.oracle.process", log, self._folder, _ENVIRON)
+        return self._conversation
+
+    def load(self, model: Path) -> None:
+        """Answer for the model whose functions lie in a folder from here on; it is loaded with the first question."""
+        self._wanted, self._loaded = model, None
+
+    def answer(
+        self,
+        feed: Arrays,
+        limits: Limits,
+        moves: Moves = (),
+        *,
+        in_float64: bool = True,
+        draws: int = DRAWS,
+        at_scale: bool = False,
+    ) -> Answers:
+        """What the model answers.
+
+        Args:
+            feed: the inputs, by their keys.
+            limits: of this answer; the memory is that of the whole process.
+            moves: weights that are moved meanwhile.
+            in_float64: whether the float64 form is asked too.
+            draws: of noise.
+            at_scale: whether noise is from now on of the scales that results have here.
+
+        Raises:
+            NoAnswer: if the model raised an exception, or reached a limit.
+        """
+        inputs, out = self._folder / "inputs.npz", self._folder / "answers.npz"
+        np.savez(inputs, **feed)  # type: ignore[arg-type]
+        self._ask(
+            {
+                "do": "answer",
+                "inputs": str(inputs),
+                "out": str(out),
+                "moves": list(moves),
+                "float64": in_float64,
+                "draws": draws,
+                "measure": at_scale,
+            },
+            limits,
+        )
+        return _answers(out, draws)
+
+    def _ask(self, question: dict[str, Any], limits: Limits) -> None:
+        conversation = self._start()
+        try:
+            if self._loaded != self._wanted:
+                load = {"do": "load", "folder": str(self._wanted)}
+                self._told(conversation.ask(load, Limits(_START_S, free_memory())))
+                self._loaded = self._wanted
+            self._told(conversation.ask(question, limits))
+        except (LimitReached, Died) as end:
+            self.close()
+            raise NoAnswer(str(end)) from end
+
+    def _told(self, answer: dict[str, Any]) -> None:
+        if "error" in answer:
+            raise NoAnswer(answer["error"])
+
+    def close(self) -> None:
+        """End the process."""
+        if self._conversation is not None:
+            self._conversation.close()
+        self._conversation = None
+
+
+def _answers(path: Path, draws: int) -> Answers:
+    groups: dict[str, dict[str, np.ndarray]] = {}
+    with np.load(path, allow_pickle=False) as archive:
+        for name in archive.files:
+            group, _, key = name.partition("/")
+            groups.setdefault(group, {})[key] = archive[name]
+    noisy = (groups.get(f"noisy{number}") for number in range(draws))
+    return Answers(groups["f32"], groups.get("f64"), tuple(each for each in noisy if each is not None))
+
+
+_kept: list[Oracle] = []
+
+
+@contextlib.contextmanager
+def opened() -> Iterator[Oracle]:
+    """A process that answers; it is ended with the block, unless an outer block keeps one."""
+    if _kept:
+        yield _kept[-1]
+        return
+    with temporary_folder("oracle") as folder:
+        oracle = Oracle(folder)
+        try:
+            yield oracle
+        finally:
+            oracle.close()
+
+
+@contextlib.contextmanager
+def kept() -> Iterator[None]:
+    """Within this block one process answers for every model: TensorFlow is loaded once."""
+    with opened() as oracle:
+        _kept.append(oracle)
+        try:
+            yield
+        finally:
+            _kept.remove(oracle)

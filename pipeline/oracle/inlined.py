@@ -1,0 +1,36 @@
+"""Functions that a user's layers compile by themselves, traced as plain Python.
+
+A layer may bear `@tf.function`. Such a function keeps what it traced for its next caller. Traced inside a graph of ours
+it would keep tensors of that graph, or copies of weights, and hand them to whoever serves the model.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from typing import Any
+
+import tensorflow as tf
+from tensorflow.python.eager.polymorphic_function import polymorphic_function
+from tensorflow.python.eager.polymorphic_function.autograph_util import py_func_from_autograph
+
+from pipeline.graph.patching import replaced
+
+_KEPT = ("keras", "tensorflow")  # whose own functions read no weights of a layer
+
+
+@contextlib.contextmanager
+def inlined_functions() -> Iterator[None]:
+    """Within this block a `tf.function` of a user's runs its Python code where this thread calls it in a graph."""
+    call = polymorphic_function.Function.__call__
+
+    def inlined(function: Any, *args: Any, **kwargs: Any) -> Any:
+        python = function.python_function
+        if tf.executing_eagerly() or (getattr(python, "__module__", None) or "").split(".")[0] in _KEPT:
+            return call(function, *args, **kwargs)
+        if function._autograph:
+            python = py_func_from_autograph(python, function._experimental_autograph_options)
+        return python(*args, **kwargs)
+
+    with replaced(polymorphic_function.Function, "__call__", inlined):
+        yield

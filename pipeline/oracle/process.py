@@ -1,0 +1,135 @@
+"""The process that answers for Keras: it runs the functions of a traced model (`traced.py`), and assigns weights there.
+
+    python -P -m pipeline.oracle.process
+
+It takes questions from `asking.py`, line by line. It knows no Keras, and nothing of the model but its functions.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from pipeline import weight_values
+from pipeline.oracle.draws import Draws
+from pipeline.quiet import load_tensorflow
+from pipeline.workers.conversation import answer_all
+
+_LONGEST_MESSAGE = 20_000  # characters
+
+
+class _Answering:
+    """The functions that were loaded, and the weights as they are meant to be."""
+
+    def __init__(self, folder: Path) -> None:
+        import tensorflow as tf
+
+        self._tf = tf
+        loaded = tf.saved_model.load(str(folder))
+        self._loaded = loaded  # the functions live as long as it does
+        self._copies = list(loaded.copies)
+        self._served = loaded.signatures["served"]
+        noisy = loaded.signatures["noisy"] if "noisy" in loaded.signatures else None
+        self._draws = None if noisy is None else Draws(lambda *asked: self._noisy(noisy, *asked), _units(folder))
+
+    def answer(self, asked: Mapping[str, Any]) -> dict[str, Any]:
+        """Answer one case, and write what came out to a file.
+
+        `moves` lists weights by number, each with the seed by which it is moved; one of them twice is moved twice.
+        """
+        feed = _read(Path(asked["inputs"]))
+        with _Moved(self._copies, asked["moves"]):
+            groups = {"f32": self._serve(feed)}
+            if self._draws is not None and asked["float64"]:
+                groups |= self._wide(self._draws, _widened(feed), asked)
+        _write(Path(asked["out"]), groups)
+        return {}
+
+    def _wide(self, draws: Draws, feed: Mapping[str, np.ndarray], asked: Mapping[str, Any]) -> dict[str, Any]:
+        if asked["measure"]:
+            draws.measure(feed)
+        noisy = draws.answers(feed, asked["draws"])
+        return {"f64": draws.exact(feed), **{f"noisy{number}": each for number, each in enumerate(noisy)}}
+
+    def _serve(self, feed: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+        answers = self._served(**{name: self._tf.convert_to_tensor(value) for name, value in feed.items()})
+        return {name: np.asarray(value) for name, value in answers.items()}
+
+    def _noisy(
+        self, function: Any, feed: Mapping[str, np.ndarray], units: np.ndarray, own: float, draw: int
+    ) -> tuple[dict[str, np.ndarray], np.ndarray]:
+        tf = self._tf
+        tensors = {name: tf.convert_to_tensor(value) for name, value in feed.items()}
+        how = {"units": tf.constant(units), "own": tf.constant(own, tf.float64), "draw": tf.constant(draw)}
+        answers = {name: np.asarray(value) for name, value in function(**tensors, **how).items()}
+        scales = answers.pop("scales")
+        return answers, scales
+
+
+class _Moved:
+    """Within this block weights are moved; afterwards they are what they were."""
+
+    def __init__(self, copies: list[Any], moves: list[tuple[int, int]]) -> None:
+        self._copies = copies
+        self._moves = moves
+        self._own: dict[int, np.ndarray] = {}
+
+    def __enter__(self) -> None:
+        for number, seed in self._moves:
+            copy = self._copies[number]
+            value = np.asarray(copy.read_value())
+            self._own.setdefault(number, value)
+            copy.assign(weight_values.moved(value, seed))
+
+    def __exit__(self, *args: object) -> None:
+        for number, value in self._own.items():
+            self._copies[number].assign(value)
+        self._own.clear()
+
+
+def _units(folder: Path) -> np.ndarray:
+    units: np.ndarray = np.load(folder / "units.npy")
+    return units
+
+
+def _widened(feed: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """Floating-point numbers in float64."""
+    is_narrow = {name: value.dtype.name in ("float16", "bfloat16", "float32") for name, value in feed.items()}
+    return {name: value.astype(np.float64) if is_narrow[name] else value for name, value in feed.items()}
+
+
+def _read(path: Path) -> dict[str, np.ndarray]:
+    with np.load(path, allow_pickle=False) as archive:
+        return {name: archive[name] for name in archive.files}
+
+
+def _write(path: Path, groups: Mapping[str, Mapping[str, np.ndarray]]) -> None:
+    arrays = {f"{group}/{name}": value for group, answers in groups.items() for name, value in answers.items()}
+    np.savez(path, **arrays)  # type: ignore[arg-type]
+
+
+class _Process:
+    """What is loaded, from one question to the next."""
+
+    def __init__(self) -> None:
+        self._answering: _Answering | None = None
+
+    def __call__(self, question: dict[str, Any]) -> dict[str, Any]:
+        """The answer to a question; what the model's own code raises is one, too."""
+        try:
+            if question["do"] == "load":
+                self._answering = None
+                self._answering = _Answering(Path(question["folder"]))
+                return {}
+            assert self._answering is not None
+            return self._answering.answer(question)
+        except Exception as error:  # noqa: BLE001 - whatever a model's own code raises is told to who asked
+            return {"error": f"{error}"[:_LONGEST_MESSAGE] or type(error).__name__}
+
+
+if __name__ == "__main__":
+    load_tensorflow()
+    answer_all(_Process())

@@ -1,0 +1,86 @@
+"""The weights of a model as they were at one moment, read in place of its own.
+
+Whoever exports a model may train or serve it meanwhile. So its variables are copied once, nothing is ever assigned to
+the model's own, and whatever is traced reads the copies (`keras.StatelessScope`).
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from pipeline.graph.flatten import unused_name
+from pipeline.graph.inference import legal_scope
+from pipeline.oracle.inlined import inlined_functions
+
+
+class Snapshot:
+    """A copy of every variable of some models, weights, statistics and the states of random seeds.
+
+    Attributes:
+        copies: TensorFlow's variables that hold the copies, in a fixed order, named as the model's own as far as
+            TensorFlow allows.
+    """
+
+    def __init__(self, *models: keras.Model) -> None:
+        own = {id(variable): variable for model in models for variable in model.variables}
+        self._own = own  # kept, so that no other variable gets the `id` of one of these
+        names: set[str] = set()
+        self._copies: dict[int, tf.Variable] = {}
+        with tf.init_scope(), tf.device("/CPU:0"):
+            for key, variable in own.items():
+                name = unused_name(legal_scope(str(variable.path)), names)
+                names.add(name)
+                value = np.array(variable)
+                self._copies[key] = tf.Variable(value, trainable=False, name=name, dtype=value.dtype)
+        self.copies = tuple(self._copies.values())
+        self._numbers = {key: number for number, key in enumerate(self._copies)}
+
+    def take_again(self) -> None:
+        """Copy what the variables hold now."""
+        for key, variable in self._own.items():
+            self._copies[key].assign(np.array(variable))
+
+    def number(self, variable: Any) -> int:
+        """The place of a Keras variable's copy among `copies`."""
+        return self._numbers[id(variable)]
+
+    def copy_of(self, variable: Any) -> tf.Variable:
+        """TensorFlow's variable that holds the copy of a Keras variable."""
+        return self._copies[id(variable)]
+
+    def value(self, variable: Any) -> np.ndarray:
+        """What a Keras variable held, not to be written to."""
+        return np.asarray(self._copies[id(variable)])
+
+    def of_handle(self, handle: Any) -> Any | None:
+        """The Keras variable whose copy has this handle; None if none has."""
+        return next((self._own[key] for key, copy in self._copies.items() if copy.handle is handle), None)
+
+    @contextlib.contextmanager
+    def read(self, instead: Iterable[tuple[Any, Any]] = ()) -> Iterator[None]:
+        """Within this block layers read the copies, and assign to nothing that lasts.
+
+        Args:
+            instead: pairs of a Keras variable and the tensor that is read in place of its copy.
+        """
+        with _Copies({**self._copies, **{id(variable): tensor for variable, tensor in instead}}), inlined_functions():
+            yield
+
+
+class _Copies(keras.StatelessScope):  # type: ignore[misc]
+    """The scope in which a copy is read only where a layer reads: one that nobody reads is no part of the graph."""
+
+    def __init__(self, copies: dict[int, Any]) -> None:
+        super().__init__(initialize_variables=False)
+        self._read = copies
+
+    def get_current_value(self, variable: Any) -> Any:
+        """The value that a call has assigned in this scope, else the copy; None for a variable of another model."""
+        assigned = super().get_current_value(variable)
+        return self._read.get(id(variable)) if assigned is None else assigned

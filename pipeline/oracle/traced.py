@@ -1,0 +1,176 @@
+"""A model traced for the process that answers: what it computes in its own precision, and in float64 with noise.
+
+Both functions read one copy of the weights (`snapshot.py`), the second as float64 numbers: whoever assigns to a copy
+changes both. They go to disk as a SavedModel, so that layers which Keras can't serialise are answered for too.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from pipeline.errors import BadInput, PipelineError, one_line
+from pipeline.graph.call import named_call
+from pipeline.graph.fresh import NotRebuildable
+from pipeline.oracle.snapshot import Snapshot
+from pipeline.oracle.tables import tables_read
+from pipeline.records import InputSpec, Signature, TensorSpec
+from pipeline.truth.float64 import float64_pair, widened_dtype
+from pipeline.truth.noise import Noise
+
+SERVED, NOISY, UNITS = "served", "noisy", "units.npy"
+SCALES = "scales"
+
+
+@dataclass(frozen=True)
+class Traced:
+    """The functions of a model, ready to be saved.
+
+    Attributes:
+        signature: the model's, with the dtypes and sizes that the compiled function really returns.
+        served: from `input_0`, ... to `output_0`, ...: the compiled function that users serve.
+        noisy: the same in float64 (`truth/noise.py`), or None.
+        no_float64: why there is none.
+    """
+
+    signature: Signature
+    served: Any
+    noisy: Noise | None
+    no_float64: str | None
+    tables: tuple[Any, ...]
+
+    def save(self, snapshot: Snapshot, folder: Path) -> None:
+        """Write the functions and the weights that they read into `folder`."""
+        module = tf.Module()
+        module.copies = list(snapshot.copies)
+        functions = {SERVED: self.served} | ({} if self.noisy is None else {NOISY: _flat(self.noisy, self.signature)})
+        module.variables_read = [each for one in functions.values() for each in one.graph.variables]
+        module.tables = list(self.tables)
+        tf.saved_model.save(module, str(folder), signatures=functions)
+        np.save(folder / UNITS, self.noisy.units if self.noisy is not None else np.zeros(0))
+
+
+def input_key(index: int) -> str:
+    """What input number `index` is called in the functions: TensorFlow does not allow every name of Keras'."""
+    return f"input_{index}"
+
+
+def output_key(index: int) -> str:
+    """What output number `index` is called in the functions."""
+    return f"output_{index}"
+
+
+def traced(model: keras.Model, signature: Signature, snapshot: Snapshot) -> Traced:
+    """Trace a model at inference.
+
+    Args:
+        model: a functional or sequential model; it is left as it is.
+        signature: as read off the model.
+        snapshot: of its variables.
+
+    Raises:
+        BadInput: if TensorFlow can't trace it.
+    """
+    served = _served(model, signature, snapshot)
+    outputs = tuple(
+        _as_compiled(spec, served.structured_outputs[output_key(index)]) for index, spec in enumerate(signature.outputs)
+    )
+    signature = signature.model_copy(update={"outputs": outputs})
+    noisy, no_float64, clone = _noisy(model, signature, snapshot)
+    graphs = [served.graph, *([] if noisy is None else [noisy.function.graph])]
+    models = [model, *([] if clone is None else [clone])]
+    return Traced(signature, served, noisy, no_float64, tables_read(models, graphs))
+
+
+def _served(model: keras.Model, signature: Signature, snapshot: Snapshot) -> Any:
+    call = named_call(model, signature)
+    names = [spec.name for spec in signature.inputs]
+
+    def positional(*tensors: Any) -> dict[str, Any]:
+        with snapshot.read():
+            answers = call(dict(zip(names, tensors, strict=True)))
+        return {output_key(index): tf.identity(answers[spec.name]) for index, spec in enumerate(signature.outputs)}
+
+    specs = [tensor_spec(spec, spec.dtype, input_key(index)) for index, spec in enumerate(signature.inputs)]
+    try:
+        concrete = tf.function(positional, autograph=False).get_concrete_function(*specs)
+    except PipelineError:
+        raise
+    except Exception as error:
+        raise BadInput(f"TensorFlow can't trace model '{model.name}': {one_line(error)}") from error
+    return with_keywords(concrete, [spec.name for spec in specs])
+
+
+def _noisy(
+    model: keras.Model, signature: Signature, snapshot: Snapshot
+) -> tuple[Noise | None, str | None, keras.Model | None]:
+    """The float64 model with noise, and what holds its tables; or the reason why there is none."""
+    try:
+        clone, weights = float64_pair(model)
+        call = _reading_copies(named_call(clone, signature), model, weights, snapshot)
+        specs = {spec.name: tensor_spec(spec, widened_dtype(spec.dtype), spec.name) for spec in signature.inputs}
+        ids = [spec.name for spec in signature.inputs if spec.ids_below is not None]
+        return Noise(call, specs, exact=ids), None, clone
+    except NotRebuildable as refusal:
+        return None, str(refusal), None
+    except Exception as error:  # noqa: BLE001 - the layers' own code runs here, in a precision it may not expect
+        return None, f"the model does not run in float64: {one_line(error)}", None
+
+
+def _reading_copies(
+    call: Callable[[Any], dict[str, Any]], model: keras.Model, weights: Mapping[int, list[Any]], snapshot: Snapshot
+) -> Callable[[Any], dict[str, Any]]:
+    """The call of a float64 clone, in which every weight is read from the copy of the model's own."""
+    pairs = [(wide, variable) for variable in model.variables for wide in weights.get(id(variable), ())]
+
+    def reading(inputs: Any) -> dict[str, Any]:
+        instead = [(wide, tf.cast(snapshot.copy_of(own).read_value(), wide.dtype)) for wide, own in pairs]
+        with snapshot.read(instead):
+            return call(inputs)
+
+    return reading
+
+
+def _flat(noisy: Noise, signature: Signature) -> Any:
+    """The function with keywords for its arguments and keys for what it gives, as a SavedModel's signature wants."""
+    function = noisy.function
+
+    def positional(*tensors: Any) -> dict[str, Any]:
+        answers, scales = function(*tensors)
+        return {SCALES: scales} | {
+            output_key(index): answers[spec.name] for index, spec in enumerate(signature.outputs)
+        }
+
+    keys = [*(input_key(index) for index in range(len(signature.inputs))), "units", "own", "draw"]
+    specs = [
+        tf.TensorSpec(tensor.shape, tensor.dtype, name=key)
+        for key, tensor in zip(keys, function.inputs, strict=False)
+    ]
+    concrete = tf.function(positional, autograph=False).get_concrete_function(*specs)
+    return with_keywords(concrete, keys)
+
+
+def with_keywords(concrete: Any, keys: list[str]) -> Any:
+    """The function, called by these keywords: `tf.function` turns names into Python identifiers, a signature does not."""
+    concrete._arg_keywords = keys
+    concrete._num_positional_args = 0
+    return concrete
+
+
+def tensor_spec(spec: InputSpec, dtype: str, name: str) -> tf.TensorSpec:
+    """TensorFlow's spec of an input."""
+    return tf.TensorSpec([None if isinstance(axis, str) else axis for axis in spec.shape], dtype, name=name)
+
+
+def _as_compiled(spec: TensorSpec, answer: Any) -> TensorSpec:
+    """The dtype that the compiled function returns, and the sizes that TensorFlow knows where Keras does not."""
+    if answer.shape.rank != len(spec.shape):
+        raise BadInput(f"output '{spec.name}' has shape {spec.shape} in Keras and {answer.shape} in TensorFlow")
+    sizes = [axis if size is None else size for axis, size in zip(spec.shape, answer.shape, strict=True)]
+    return TensorSpec(name=spec.name, shape=tuple(sizes), dtype=answer.dtype.name)

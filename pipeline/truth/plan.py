@@ -1,0 +1,175 @@
+"""What an export asks of Keras: how many rows of each kind, and how many rounds of moved weights.
+
+Worked out from counts of the model's graph and bytes, before anything runs, and never from a clock: a busy machine
+plans what an idle one does. The unit is a row pass, one sample row through the model once: in its own precision, in
+float64, and in float64 with noise inside.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from pipeline.oracle.draws import DRAWS
+from pipeline.records import Effort, Plan
+
+# Of an imaginary machine, which counts are turned into seconds by: two cores, as they were measured (docs/LOG.md).
+_OPERATIONS_PER_S = 2e10
+_S_PER_ELEMENT = 1.5e-9
+_S_PER_NOISY_ELEMENT = 12e-9
+_S_PER_NODE = 4e-6
+_WIDE = 2.0  # float64 takes so many times as much as float32
+# What an export at standard effort may ask for, in seconds of that machine.
+AFFORDABLE_S = 25.0
+
+# Of the memory that is free, what the answers to one case may take: what lies between is counted too low where a layer
+# lays its inputs out anew.
+_SHARE_OF_MEMORY = 0.25
+
+
+@dataclass(frozen=True)
+class Work:
+    """What one row through a model amounts to, counted from its traced graph.
+
+    Attributes:
+        operations: of arithmetic, in products and convolutions.
+        elements: that come out of operations, inputs and outputs among them.
+        nodes: that run, however many rows there are.
+    """
+
+    operations: float
+    elements: float
+    nodes: float
+
+    @property
+    def row_bytes(self) -> int:
+        """Memory that one row takes at most, in float64, if nothing is given back before its end."""
+        return int(8 * self.elements)
+
+    def row(self, draws: int) -> float:
+        """Seconds of a row: once in float32, once in float64, and with noise as often as there are draws."""
+        narrow = self.operations / _OPERATIONS_PER_S + self.elements * _S_PER_ELEMENT
+        wide = _WIDE * narrow
+        return narrow + wide + draws * (wide + self.elements * _S_PER_NOISY_ELEMENT)
+
+    def case(self, rows: int, draws: int) -> float:
+        """Seconds of a case of so many rows."""
+        return rows * self.row(draws) + self.nodes * _S_PER_NODE * (2 + draws)
+
+
+@dataclass(frozen=True)
+class _Level:
+    """How much is asked: see `Plan`. `round_draws` are draws of noise of a round's own."""
+
+    batches: tuple[int, ...]
+    kind_batch: int
+    round_batch: int
+    draws: int
+    round_draws: int
+
+
+# From all that is ever asked to the least that says anything: every kind, two sizes of a batch, every round.
+_LEVELS = (
+    _Level((1, 3, 17, 64, 257), 17, 3, DRAWS, DRAWS),
+    _Level((1, 3, 17, 64), 17, 3, DRAWS, DRAWS),
+    _Level((1, 3, 17), 8, 3, DRAWS, DRAWS),
+    _Level((1, 3), 4, 2, DRAWS, DRAWS),
+    _Level((1, 2), 2, 1, DRAWS, DRAWS),
+    _Level((1, 2), 2, 1, 2, 0),
+    _Level((1, 2), 1, 1, 2, 0),
+)
+_LEAST = _LEVELS[-1]
+
+
+@dataclass(frozen=True)
+class Asked:
+    """A plan, and the draws of noise that it affords for a case and for a round of moved weights."""
+
+    plan: Plan
+    draws: int
+    round_draws: int
+
+
+def planned(
+    effort: Effort, work: Work, kinds: int, shared: int, base_cases: int, free_memory: int, static_batch: int | None
+) -> Asked:
+    """The plan of an export.
+
+    Args:
+        effort: `thorough` asks for all that is ever asked, `quick` for the least; `standard` for as much as
+            `AFFORDABLE_S` allows, and never for less than the least.
+        work: of one row.
+        kinds: of cases beside random ones.
+        shared: weights that several call sites read.
+        base_cases: cases with random weights, which rounds are asked on.
+        free_memory: of the machine, in bytes.
+        static_batch: of every case, where the model fixes one.
+    """
+    rounds = rounds_of(shared)
+    levels = {"thorough": _LEVELS[:1], "standard": _LEVELS, "quick": (_LEAST,)}[effort]
+    most_rows = max(1, int(_SHARE_OF_MEMORY * free_memory / max(1, work.row_bytes)))
+
+    def cost(level: _Level) -> float:
+        fixed = [static_batch] if static_batch is not None else [*level.batches]
+        of_kind, of_round = (static_batch or each for each in (level.kind_batch, level.round_batch))
+        ordinary = [*fixed, *[of_kind] * kinds, *[of_round] * base_cases]
+        asked = sum(work.case(min(rows, most_rows), level.draws) for rows in ordinary)
+        return asked + rounds * work.case(min(of_round, most_rows), level.round_draws)
+
+    chosen = next((level for level in levels if cost(level) <= AFFORDABLE_S), levels[-1])
+    batches = tuple(dict.fromkeys(min(batch, most_rows) for batch in chosen.batches))
+    plan = Plan(
+        effort=effort,
+        batches=(static_batch,) if static_batch is not None else batches,
+        kind_batch=static_batch or min(chosen.kind_batch, most_rows),
+        round_batch=static_batch or min(chosen.round_batch, most_rows),
+        rounds=rounds,
+        shared=shared,
+        operations=work.operations,
+        elements=work.elements,
+        row_bytes=work.row_bytes,
+        cost=cost(chosen),
+        affordable=AFFORDABLE_S if effort == "standard" else math.inf,
+        thinned=tuple(_thinned(effort, chosen, cost(_LEVELS[0]), most_rows, static_batch)),
+    )
+    return Asked(plan, chosen.draws, chosen.round_draws)
+
+
+def rounds_of(shared: int) -> int:
+    """How many rounds ask each of so many weights: one for each digit of their numbers in binary, and one with all."""
+    digits = math.ceil(math.log2(shared + 1)) if shared else 0
+    return digits + 1 if shared > 1 else digits
+
+
+def codes(shared: int) -> tuple[tuple[int, ...], ...]:
+    """The weights that are moved together in each round, by their place among the shared ones.
+
+    Weight number `i` is in round `r` where digit `r` of `i + 1` in binary is 1: no two weights are in the same rounds,
+    so that the rounds that fail name the weight. The last round has all.
+    """
+    digits = rounds_of(shared) - (1 if shared > 1 else 0)
+    single = [tuple(place for place in range(shared) if (place + 1) >> digit & 1) for digit in range(digits)]
+    return (*single, *([tuple(range(shared))] if shared > 1 else []))
+
+
+def _thinned(effort: Effort, level: _Level, whole: float, most_rows: int, static_batch: int | None) -> list[str]:
+    """What is less than in a thorough export, and why."""
+    thorough = _LEVELS[0]
+    told = []
+    if static_batch is None and most_rows < max(level.batches):
+        told.append(f"batches end at {most_rows} rows: more would take over a quarter of the free memory")
+    if level == thorough:
+        return told
+    why = "effort is quick" if effort == "quick" else f"all of it would cost {whole:.0f} of {AFFORDABLE_S:g} affordable"
+    if static_batch is None:
+        told.append(f"batches of {_listed(level.batches)} rows, not {_listed(thorough.batches)}: {why}")
+        told.append(f"{level.kind_batch} rows of each other kind, not {thorough.kind_batch}: {why}")
+    if level.draws < thorough.draws:
+        told.append(f"{level.draws} draws of noise, not {thorough.draws}: {why}")
+    if level.round_draws < thorough.round_draws:
+        told.append(f"rounds of moved weights take the noise of the case that they change: {why}")
+    return told
+
+
+def _listed(numbers: tuple[int, ...]) -> str:
+    return f"{', '.join(map(str, numbers[:-1]))} and {numbers[-1]}" if len(numbers) > 1 else str(numbers[0])

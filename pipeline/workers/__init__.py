@@ -1,0 +1,1 @@
+"""Child processes, run under limits to their end."""
