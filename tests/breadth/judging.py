@@ -123,8 +123,8 @@ def _difference(found: np.ndarray, right: np.ndarray) -> str | None:
     is_finite = np.isfinite(right)
     if not np.array_equal(found[~is_finite], right[~is_finite], equal_nan=True) or not np.isfinite(found[is_finite]).all():
         return "has NaN or infinity at other places"
+    allowed = HALF_TOLERANCE if right.dtype == np.float16 else TOLERANCE
     right, found = right.astype(np.float64), found.astype(np.float64)
     scale = np.abs(right[is_finite]).max(initial=0.0)
     worst = np.abs(found[is_finite] - right[is_finite]).max(initial=0.0)
-    allowed = HALF_TOLERANCE if found.dtype == np.float16 else TOLERANCE
     return f"differs by {worst:.2g} at a scale of {scale:.2g}" if worst > allowed * scale else None
