@@ -17,12 +17,14 @@ MAKEFLAGS += --no-builtin-rules --no-print-directory
 
 VENV := .venv
 GPU_VENV := .venv-gpu
+REAL_VENV := .venv-real
 STAMPS := build/stamps
 RESULTS := benchmarks/results
 FORM := $(if $(QUICK),quick,full)
 RUN := $(VENV)/bin/shared-layers
 INSTALLED := $(VENV)/.installed
 GPU_INSTALLED := $(GPU_VENV)/.installed
+REAL_INSTALLED := $(REAL_VENV)/.installed
 BENCH_PYTHON := $(if $(filter gpu,$(DEVICE)),$(GPU_VENV),$(VENV))/bin/python
 
 ROOMS := $(wildcard pipeline/*.py pipeline/records/*.py)
@@ -69,6 +71,14 @@ $(GPU_INSTALLED): requirements/gpu.lock pyproject.toml
 	@$(GPU_VENV)/bin/python -m pip install --disable-pip-version-check --progress-bar on \
 	  --require-hashes --requirement requirements/gpu.lock
 	@$(GPU_VENV)/bin/python -m pip install --disable-pip-version-check --quiet --no-deps --no-build-isolation --editable .
+	@touch $@
+
+$(REAL_INSTALLED): requirements/real.lock pyproject.toml
+	@echo "== making $(REAL_VENV) (KerasHub, and TensorFlow once more: some minutes)"
+	@test -x $(REAL_VENV)/bin/python || $(PYTHON) -m venv $(REAL_VENV)
+	@$(REAL_VENV)/bin/python -m pip install --disable-pip-version-check --progress-bar on \
+	  --require-hashes --requirement requirements/real.lock
+	@$(REAL_VENV)/bin/python -m pip install --disable-pip-version-check --quiet --no-deps --no-build-isolation --editable .
 	@touch $@
 
 train: $(TRAINED) ## train the three models and their unshared twins
@@ -166,6 +176,16 @@ peers: $(INSTALLED) ## our ONNX files and the time they take to write, beside ot
 	@$(VENV)/bin/python -m benchmarks.peers.export_time; timed=$$?; \
 	  $(VENV)/bin/python -m benchmarks.peers $(MODEL) && exit $$timed
 
+.PHONY: real
+real: $(REAL_INSTALLED) ## exports of real models beside Keras' own, held to bars (MODEL=name: that one; an hour, idle machine)
+ifeq ($(MODEL),)
+	@mkdir -p build docs/proof
+	@$(REAL_VENV)/bin/python -m benchmarks.real > build/real.txt && held=0 || held=1; cat build/real.txt; \
+	  { echo "commit $$(git rev-parse HEAD)"; cat build/real.txt; } > docs/proof/real.txt; exit $$held
+else
+	@$(REAL_VENV)/bin/python -m benchmarks.real $(MODEL)
+endif
+
 prove: $(EXPORTED) ## the long checks; their output is kept in docs/proof/
 	@mkdir -p docs/proof
 	@$(call proof,prove,$(VENV)/bin/python -m pytest -m prove -rA --no-header --override-ini=addopts= -p no:cacheprovider)
@@ -184,6 +204,8 @@ lock: $(INSTALLED) ## resolve the lock files again (needs the network)
 	@$(VENV)/bin/uv pip compile pyproject.toml --all-extras --universal --output-file requirements/main.lock $(LOCK_OPTIONS)
 	@$(VENV)/bin/uv pip compile requirements/gpu.in --python-platform x86_64-manylinux_2_28 \
 	  --output-file requirements/gpu.lock $(LOCK_OPTIONS)
+	@$(VENV)/bin/uv pip compile requirements/real.in --universal --constraint requirements/main.lock \
+	  --output-file requirements/real.lock $(LOCK_OPTIONS)
 LOCK_OPTIONS := --quiet --python-version 3.11 --generate-hashes --no-annotate \
   --no-emit-index-url --no-emit-find-links --custom-compile-command "make lock"
 

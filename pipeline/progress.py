@@ -1,7 +1,7 @@
 """How far long work has come, told to whoever listens: a terminal, a log, a table of times.
 
-Work says `with stage("truth"):` and `advance(done, total)`; it never knows who listens. Each thread has listeners of its
-own, so that two exports at once don't tell each other's.
+Work says `with stage("truth"):` and `advance(done, total)`; it never knows who listens. Each thread has its own
+listeners, so that two exports at once don't tell each other's.
 """
 
 from __future__ import annotations

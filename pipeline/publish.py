@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
-import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,11 +15,10 @@ from pipeline.export.artifacts import write_artifacts
 from pipeline.export.card import model_card
 from pipeline.export.options import ExportOptions
 from pipeline.models.task import Task
+from pipeline.oracle.freeze import Asked
+from pipeline.progress import stage
 from pipeline.records import VERSIONED, Manifest, TaskMetric, Variant, Verdict, versions
 from pipeline.store import digest, digests, publishing
-from pipeline.truth.float64 import MOST_ELEMENTS
-from pipeline.truth.freeze import SEED, freeze
-from pipeline.truth.randomised import constant_weights, randomised
 from pipeline.verify.failure import left_behind
 from pipeline.verify.keras_half import searched
 from pipeline.verify.verdict import verify_directory
@@ -45,11 +42,11 @@ def publish(model: keras.Model, folder: Path, labels: Labels, task: Task | None,
             losses) with random ones, or the model is below its task's bar. What lay at `folder` stays.
     """
     _require_threshold(labels)
-    with publishing(folder, why_no_bundle) as scratch:
-        random = _judged_randomised(model, scratch.with_name("randomised"), labels, options)
-        draft, verdict = _judged(model, scratch, labels, task, options)
+    with publishing(folder, why_no_bundle) as scratch, Asked(model, options.effort) as asked:
+        draft = _draft(model, asked, scratch, labels, task, options)
+        verdict = _judged(model, asked, scratch, draft)
         metric = _metric_of_onnx(scratch, draft, task)
-        judged = draft.model_copy(update={"parity": verdict.parity, "randomised": random, "metric": metric})
+        judged = draft.model_copy(update={"parity": verdict.parity, "metric": metric})
         card = scratch / CARD
         card.write_text(model_card(judged), encoding="utf-8")
         manifest = judged.model_copy(update={"files": {**draft.files, card.name: digest(card)}})
@@ -57,43 +54,26 @@ def publish(model: keras.Model, folder: Path, labels: Labels, task: Task | None,
     return manifest
 
 
-def _judged(
-    model: keras.Model, scratch: Path, labels: Labels, task: Task | None, options: ExportOptions, but: str = ""
-) -> tuple[Manifest, Verdict]:
-    """A bundle in `scratch`, and the verdict on it, which it passed; `but` says what is special about it."""
-    draft = _draft(model, scratch, labels, task, options)
+def _judged(model: keras.Model, asked: Asked, scratch: Path, draft: Manifest) -> Verdict:
+    """The verdict on a bundle in `scratch`, which it passed."""
     (scratch / TRUTH).unlink()  # the manifest holds it from here on
     write_manifest(scratch, draft)
-    verdict = verify_directory(scratch)
-    if not verdict.passed:
-        verdict = searched(verdict, model, scratch / ONNX_FILE, scratch)
-        left = left_behind(labels.name, verdict, scratch, is_kept=False)
-        raise CheckFailed(f"{labels.name} is not published: {but}{_first_failure(verdict)}; {left}")
-    return draft, verdict
+    with stage("verdict"):
+        verdict = verify_directory(scratch)
+        if verdict.passed:
+            return verdict
+        verdict = searched(verdict, model, asked.snapshot, scratch / ONNX_FILE, scratch)
+    left = left_behind(draft.model, verdict, scratch, is_kept=False)
+    raise CheckFailed(f"{draft.model} is not published: {_first_failure(verdict)}; {left}")
 
 
-def _judged_randomised(model: keras.Model, folder: Path, labels: Labels, options: ExportOptions) -> Verdict | None:
-    """The verdict on the model with random weights, of which nothing else is kept.
-
-    None where its own weights hide nothing, and where they are more than memory should be filled with once more.
-    """
-    formats = tuple(each for each in options.formats if each != "keras")
-    if not formats or model.count_params() > MOST_ELEMENTS or not constant_weights(model):
-        return None
-    shutil.rmtree(folder, ignore_errors=True)  # a killed run's
-    folder.mkdir()
-    with randomised(model, SEED):
-        plain = dataclasses.replace(options, formats=formats)
-        _, verdict = _judged(model, folder, labels, None, plain, "with random weights, where its own would hide it: ")
-    shutil.rmtree(folder)
-    return verdict.model_copy(update={"subject": f"random weights, seed {SEED}"})
-
-
-def _draft(model: keras.Model, scratch: Path, labels: Labels, task: Task | None, options: ExportOptions) -> Manifest:
+def _draft(
+    model: keras.Model, asked: Asked, scratch: Path, labels: Labels, task: Task | None, options: ExportOptions
+) -> Manifest:
     """Truth and artifacts in `scratch`, and the manifest that says so."""
-    truth = freeze(model, scratch, _real_samples(task))
+    truth = asked.freeze(scratch, _real_samples(task))
     feed = dict(read_cases(scratch / SAMPLES, truth)[0].inputs)
-    artifacts = write_artifacts(model, truth.signature, feed, options, scratch)
+    artifacts = write_artifacts(model, truth.signature, feed, options, scratch, asked.snapshot)
     return Manifest(
         model=labels.name,
         variant=labels.variant,

@@ -156,13 +156,16 @@ def export(
     return publish(model, folder, Labels(subject.name, variant, metric), subject.task, options), folder
 
 
-def export_options(opset: int, formats: Sequence[str], inputs: Sequence[str] = ()) -> ExportOptions:
+def export_options(
+    opset: int, formats: Sequence[str], inputs: Sequence[str] = (), effort: str = "standard"
+) -> ExportOptions:
     """The options of an export, checked; `inputs` as `NAME=SHAPE:DTYPE`."""
     from pipeline.export.options import ExportOptions, input_signature
 
     signature = input_signature(inputs) if inputs else None
     chosen: Any = tuple(formats)  # checked by ExportOptions
-    return ExportOptions(opset=opset, formats=chosen, input_signature=signature)
+    asked: Any = effort
+    return ExportOptions(opset=opset, formats=chosen, input_signature=signature, effort=asked)
 
 
 def _fill_trained(subject: Resolved, model: keras.Model, variant: Variant) -> TrainingRecord | None:
@@ -275,15 +278,16 @@ def verify_onnx(path: Path | str, model: keras.Model) -> Verdict:
     """
     load_tensorflow()
     from pipeline.graph.functional import as_functional
+    from pipeline.oracle.freeze import Asked
     from pipeline.store import temporary_folder
-    from pipeline.truth.freeze import freeze
     from pipeline.verify.keras_half import searched
     from pipeline.verify.verdict import verify_file
 
-    with temporary_folder("truth") as folder:
-        functional = as_functional(model)
-        freeze(functional, folder)
-        return searched(verify_file(Path(path), folder), functional, Path(path), folder)
+    functional = as_functional(model)
+    with temporary_folder("truth") as folder, Asked(functional) as asked:
+        asked.freeze(folder)
+        verdict = verify_file(Path(path), folder)
+        return searched(verdict, functional, asked.snapshot, Path(path), folder)
 
 
 def verify(text: str, reference: Reference | None = None) -> tuple[Verdict, str]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import math
-import zlib
 from collections.abc import Iterable, Iterator, Mapping
 
 import numpy as np
@@ -16,10 +15,6 @@ from pipeline.records import Block, WeightPlacement
 # (a variance stays one).
 _LEAST, _MOST = 0.05, 0.1
 _PART = 2**20  # elements
-# Elements after which moves repeat: a prime, so that no row of a weight repeats the one before.
-_PERIOD = 65_537
-# Elements beyond which a weight is moved in places only.
-MOST_MOVED = 2**27
 
 
 def perturbed(weight: np.ndarray, seed: int) -> np.ndarray:
@@ -36,36 +31,6 @@ def perturbed(weight: np.ndarray, seed: int) -> np.ndarray:
         moves = rng.uniform(_LEAST, _MOST, part.size) * rng.choice((-1.0, 1.0), part.size)
         part[...] = np.where(wide == 0, moves, wide * (1 + moves)).astype(weight.dtype)
     return changed
-
-
-def moved(weight: np.ndarray, seed: int) -> np.ndarray:
-    """A weight with every element moved by a seeded few per cent; zeros by as much of 1. The same for the same seed.
-
-    What `perturbed` does, with moves that repeat after a prime number of elements: hundreds of millions of elements are
-    moved in the time that it takes to read them. Of a weight above `MOST_MOVED` elements only some are moved, evenly
-    spread, so that whichever row is read holds some of them.
-
-    Args:
-        weight: floating-point numbers of any shape.
-        seed: `seed_of` the weight in a case.
-    """
-    rng = np.random.default_rng(seed)
-    moves = rng.uniform(_LEAST, _MOST, _PERIOD) * rng.choice((-1.0, 1.0), _PERIOD)
-    changed = np.array(weight, order="C")
-    step = -(-weight.size // MOST_MOVED)
-    flat = changed.reshape(-1)[seed % step :: step] if step > 1 else changed.reshape(-1)
-    precision = np.float64 if weight.dtype == np.float64 else np.float32
-    parts = moves.astype(precision)
-    for start in range(0, flat.size, _PERIOD):
-        part = flat[start : start + _PERIOD].astype(precision)
-        own = parts[: part.size]
-        flat[start : start + _PERIOD] = np.where(part == 0, own, part + part * own).astype(weight.dtype)
-    return changed
-
-
-def seed_of(name: str, seed: int) -> int:
-    """The seed by which the weight `name` is moved in a case of this seed: each weight of a case moves otherwise."""
-    return zlib.crc32(name.encode()) ^ seed
 
 
 def digest_of(weight: np.ndarray) -> str:

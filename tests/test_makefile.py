@@ -131,6 +131,35 @@ def test_an_own_model_with_a_colon_is_exported(tree) -> None:
     assert calls == ["export some/file.py:build --opset 18"]
 
 
+def test_real_models_are_measured_in_an_environment_that_plain_make_does_not_make(tree) -> None:
+    """It needs KerasHub; the environment is made from a lock of its own."""
+    _, _, plain = make(tree, "--dry-run")
+    assert ".venv-real" not in plain
+    _, _, first = make(tree, "--dry-run", "real", "MODEL=albert")
+    assert "--require-hashes --requirement requirements/real.lock" in first
+    shutil.copytree(tree / ".venv/bin", tree / ".venv-real/bin")
+    (tree / ".venv-real/.installed").touch()
+    status, calls, printed = make(tree, "real", "MODEL=albert")
+    assert status == 0, printed
+    assert calls == ["python -m benchmarks.real albert"]
+    assert not (tree / "docs/proof/real.txt").exists()
+
+
+def test_the_tables_of_all_real_models_are_kept_under_their_commit_whether_they_hold_or_not(tree) -> None:
+    """And make fails where they don't."""
+    folder = tree / ".venv-real/bin"
+    folder.mkdir(parents=True)
+    (folder / "python").write_text("#!/bin/sh\necho the tables\nexit 1\n")
+    (folder / "python").chmod(0o755)
+    (tree / ".venv-real/.installed").touch()
+    status, _, printed = make(tree, "real")
+    assert status == 2
+    assert "the tables" in printed
+    commit, *kept = (tree / "docs/proof/real.txt").read_text().splitlines()
+    assert commit.startswith("commit ")
+    assert kept == ["the tables"]
+
+
 @pytest.mark.skipif(Path("/dev/nvidia0").exists(), reason="there is a GPU here")
 def test_without_a_gpu_one_line_says_so_before_anything_is_done(tree) -> None:
     """Never a silent run on the CPU."""
@@ -144,5 +173,6 @@ def test_without_a_gpu_one_line_says_so_before_anything_is_done(tree) -> None:
 def test_every_stage_is_in_the_help(tree) -> None:
     """With what it does."""
     _, _, printed = make(tree, "help")
-    for name in ("all", "setup", "train", "export", "verify", "bench", "report", "test", "lint", "prove", "clean"):
+    stages = ("all", "setup", "train", "export", "verify", "bench", "report")
+    for name in (*stages, "test", "lint", "real", "prove", "clean"):
         assert f"make {name} " in printed

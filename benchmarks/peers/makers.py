@@ -25,7 +25,7 @@ from pipeline.export.onnx_model import export_onnx
 from pipeline.export.saved_model import export_saved_model
 from pipeline.graph.flatten import flatten_labelled
 from pipeline.graph.read import read, required_graph
-from pipeline.truth.freeze import freeze
+from pipeline.oracle.freeze import freeze
 
 OPSET = 18
 SAVED_MODEL = "saved_model"

@@ -15,6 +15,8 @@ from pipeline.export.saved_model import export_saved_model
 from pipeline.graph.describe import parameters, shared_layers
 from pipeline.graph.flatten import flatten_labelled
 from pipeline.graph.read import read
+from pipeline.oracle.snapshot import Snapshot
+from pipeline.progress import stage
 from pipeline.records import Parameters, SharedLayer, Signature, WeightPlacement
 
 FILES = {"onnx": "model.onnx", "saved_model": "saved_model", "keras": "model.keras"}
@@ -32,7 +34,12 @@ class Artifacts:
 
 
 def write_artifacts(
-    model: keras.Model, signature: Signature, feed: dict[str, np.ndarray], options: ExportOptions, folder: Path
+    model: keras.Model,
+    signature: Signature,
+    feed: dict[str, np.ndarray],
+    options: ExportOptions,
+    folder: Path,
+    snapshot: Snapshot | None = None,
 ) -> Artifacts:
     """Write `model.onnx`, `saved_model/` and `model.keras` into `folder`, those that `options.formats` names.
 
@@ -42,6 +49,7 @@ def write_artifacts(
         feed: one input by name, which the reloaded `model.keras` is tried on.
         options: formats and opset.
         folder: an existing folder.
+        snapshot: of the model's variables, which are written; one is taken if none is given.
 
     Raises:
         BadInput: if the model can't be converted. A `model.keras` that would not reload is left out instead.
@@ -51,14 +59,17 @@ def write_artifacts(
     left_out = {FILES[name]: "not among the formats asked for" for name in FILES if name not in options.formats}
     weight_map: tuple[WeightPlacement, ...] = ()
     loops: dict[str, str] = {}
+    copies = snapshot or Snapshot(model)
     if "onnx" in options.formats:
-        exported = export_onnx(labelled, graph, signature, options.opset)
-        exported.save(folder / FILES["onnx"])
-        weight_map, loops = exported.weight_map, exported.loops
-    if "saved_model" in options.formats:
-        export_saved_model(flat, signature, folder / FILES["saved_model"])
-    if "keras" in options.formats:
-        reason = export_keras(model, flat, signature, feed, folder / FILES["keras"])
-        if reason is not None:
-            left_out[FILES["keras"]] = reason
+        with stage("conversion"):
+            exported = export_onnx(labelled, graph, signature, options.opset, copies)
+            exported.save(folder / FILES["onnx"])
+            weight_map, loops = exported.weight_map, exported.loops
+    with stage("artifacts"):
+        if "saved_model" in options.formats:
+            export_saved_model(flat, signature, folder / FILES["saved_model"], copies)
+        if "keras" in options.formats:
+            reason = export_keras(model, flat, signature, feed, folder / FILES["keras"], copies)
+            if reason is not None:
+                left_out[FILES["keras"]] = reason
     return Artifacts(parameters(graph), shared_layers(graph), weight_map, left_out, loops)

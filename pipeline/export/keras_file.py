@@ -16,6 +16,7 @@ import tensorflow as tf
 
 from pipeline.errors import one_line
 from pipeline.graph.call import named_call
+from pipeline.oracle.snapshot import Snapshot
 from pipeline.records import Signature
 from pipeline.store import Unwritable, telling_unwritable
 
@@ -39,7 +40,9 @@ _MEANINGS = (
 )
 
 
-def export_keras(model: keras.Model, flat: keras.Model, signature: Signature, feed: Arrays, path: Path) -> str | None:
+def export_keras(
+    model: keras.Model, flat: keras.Model, signature: Signature, feed: Arrays, path: Path, snapshot: Snapshot
+) -> str | None:
     """Save the model, or its flat form where its own does not reload with its sharing and answers.
 
     Args:
@@ -48,26 +51,29 @@ def export_keras(model: keras.Model, flat: keras.Model, signature: Signature, fe
         signature: its inputs and outputs.
         feed: one input by name, `(batch, ...)` each, on which the reloaded model is tried.
         path: of the `.keras` file.
+        snapshot: of the models' variables: it is what is saved.
 
     Returns:
         None if the file holds what the model is; else the reason why none does, and there is no file.
     """
-    expected = _answers(flat, signature, feed)
+    with snapshot.read():
+        expected = _answers(flat, signature, feed)
     count = len({id(weight) for weight in flat.weights})
     reason = None
     for candidate in (model, flat):
-        reason = _saved(candidate, path, count) or _difference(path, signature, feed, expected)
+        reason = _saved(candidate, path, count, snapshot) or _difference(path, signature, feed, expected)
         if reason is None:
             return None
     path.unlink(missing_ok=True)
     return reason
 
 
-def _saved(candidate: keras.Model, path: Path, count: int) -> str | None:
+def _saved(candidate: keras.Model, path: Path, count: int, snapshot: Snapshot) -> str | None:
     """Save a model and load it again; why that does not give the model back, if it does not."""
     try:
         with telling_unwritable(path):
-            candidate.save(path)
+            with snapshot.read():
+                candidate.save(path)
             loaded = len(keras.models.load_model(path).weights)
     except Unwritable:
         raise

@@ -7,9 +7,7 @@ converter does to it (a transpose) stays a node; it is one initializer in Keras'
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Mapping
 
 import keras
 import onnx_ir as ir
@@ -38,18 +36,6 @@ def large_weights(model: keras.Model) -> dict[str, keras.Variable]:
 def specs(weights: Mapping[str, keras.Variable]) -> list[tf.TensorSpec]:
     """TensorFlow's specs of the inputs that stand for the weights."""
     return [tf.TensorSpec(weight.shape, weight.dtype, name=name) for name, weight in weights.items()]
-
-
-def read_from(
-    weights: Mapping[str, keras.Variable], tensors: Sequence[Any]
-) -> contextlib.AbstractContextManager[object]:
-    """Within this block the tensors are what layers read in place of the weights."""
-    if not weights:
-        return contextlib.nullcontext()
-    scope: contextlib.AbstractContextManager[object] = keras.StatelessScope(
-        state_mapping=list(zip(weights.values(), tensors, strict=True))
-    )
-    return scope
 
 
 def make_initializers(model: ir.Model, weights: Mapping[str, NamedWeight]) -> tuple[WeightPlacement, ...]:

@@ -6,7 +6,6 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
 import onnx_ir as ir
 from onnx_ir.passes import PassManager
 from onnx_ir.passes import Sequential as PassSequence
@@ -37,6 +36,7 @@ from pipeline.graph.flatten import FlatModel
 from pipeline.graph.patching import ONE_THREAD
 from pipeline.graph.read import CallGraph
 from pipeline.graph.weights import named_weights
+from pipeline.oracle.snapshot import Snapshot
 from pipeline.records import OPSET_KEY, WEIGHT_MAP_KEY, Signature, WeightPlacement, versions, weight_map_text
 
 PRODUCER = "shared-layers"
@@ -80,7 +80,9 @@ class OnnxExport:
         ir.save(self.model, path, external_data=f"{path.name}.data" if size > LARGEST_FILE_BYTES else None)
 
 
-def export_onnx(flat: FlatModel, graph: CallGraph, signature: Signature, opset: int) -> OnnxExport:
+def export_onnx(
+    flat: FlatModel, graph: CallGraph, signature: Signature, opset: int, snapshot: Snapshot | None = None
+) -> OnnxExport:
     """Convert a model to ONNX, each weight stored once.
 
     Args:
@@ -88,15 +90,17 @@ def export_onnx(flat: FlatModel, graph: CallGraph, signature: Signature, opset: 
         graph: the call graph of the model as the user wrote it, whose call sites the weight map names.
         signature: names, dtypes and free axes of inputs and outputs.
         opset: of the result.
+        snapshot: of the model's variables, which are written; one is taken if none is given.
 
     Raises:
         ConversionFailed: if tf2onnx can't express the model.
         BadInput: if a weight did not come through whole.
     """
     with ONE_THREAD:  # tf2onnx keeps state of its own, and some of its functions are replaced
-        traced = trace(flat, signature, opset)
-        weights = _named_weights(flat, graph)
-        model, weight_map = _converted(traced, weights, opset)
+        copies = snapshot or Snapshot(flat.model)
+        traced = trace(flat, signature, opset, copies)
+        weights = _named_weights(flat, graph, copies)
+        model, weight_map = _converted(traced, weights, copies, opset)
     kept = {entry.initializer for entry in weight_map if entry.initializer is not None}
     _cleaned(model, kept)
     _forget_inner_shapes(model)
@@ -132,7 +136,7 @@ def _cleaned(model: ir.Model, weights: Collection[str]) -> None:
 
 
 def _converted(
-    traced: Trace, weights: Mapping[int, NamedWeight], opset: int
+    traced: Trace, weights: Mapping[int, NamedWeight], copies: Snapshot, opset: int
 ) -> tuple[ir.Model, tuple[WeightPlacement, ...]]:
     """The converted graph with its weights in place, and where each lies."""
     node_of = {id(variable): node for node, variable in traced.weights.items()}
@@ -140,7 +144,7 @@ def _converted(
     followed = {node: weight for node, weight in read.items() if can_stand_in(weight.value.dtype)}
     followed = {node: weight for node, weight in followed.items() if node not in traced.large}
     # What is no weight of the model's (the state of a random generator) is a constant like any other.
-    own = {node: np.asarray(each) for node, each in traced.weights.items() if node not in read}
+    own = {node: copies.value(each) for node, each in traced.weights.items() if node not in read}
     graph_def = simplified(traced)
     held = [*constants(graph_def), *own.values()]
     substitutes = stand_ins([weight.value for weight in followed.values()], held)
@@ -154,10 +158,10 @@ def _converted(
     return model, (*placed, *unread)
 
 
-def _named_weights(flat: FlatModel, graph: CallGraph) -> Mapping[int, NamedWeight]:
+def _named_weights(flat: FlatModel, graph: CallGraph, copies: Snapshot) -> Mapping[int, NamedWeight]:
     """Every weight by the `id` of its variable."""
     return {
-        id(weight.variable): NamedWeight(weight.name, np.asarray(weight.variable), weight.call_sites)
+        id(weight.variable): NamedWeight(weight.name, copies.value(weight.variable), weight.call_sites)
         for weight in named_weights(flat, graph)
     }
 

@@ -7,10 +7,11 @@ from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
 from pipeline.errors import BadInput
-from pipeline.records import Format
+from pipeline.records import Effort, Format
 
 MIN_OPSET, MAX_OPSET = 13, 18
 FORMATS: tuple[Format, ...] = get_args(Format)
+EFFORTS: tuple[Effort, ...] = get_args(Effort)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,6 +25,8 @@ class ExportOptions:
         input_signature: a `keras.InputSpec`, or a shape with the batch axis first (None: free; float32), by input name,
             for a model without a graph of its own. Of one with a graph: the inputs that are there, where optional ones
             are absent.
+        effort: how much Keras is asked: `standard` as much as the model's size allows, `thorough` all that is ever
+            asked, `quick` the least that says anything.
 
     Raises:
         BadInput: for an opset, a format or a choice that is not known.
@@ -33,6 +36,7 @@ class ExportOptions:
     formats: tuple[Format, ...] = FORMATS
     batched: Literal["never"] = "never"
     input_signature: Mapping[str, Any] | None = None
+    effort: Effort = "standard"
 
     def __post_init__(self) -> None:
         formats = (self.formats,) if isinstance(self.formats, str) else tuple(self.formats or ())
@@ -44,6 +48,8 @@ class ExportOptions:
             raise BadInput(f"unknown format {', '.join(unknown) or '(none)'}: choose among {', '.join(FORMATS)}")
         if self.batched != "never":
             raise BadInput(f"batched={self.batched!r} is not available yet: leave it at 'never'")
+        if self.effort not in EFFORTS:
+            raise BadInput(f"unknown effort {self.effort!r}: choose among {', '.join(EFFORTS)}")
         signature = self.input_signature
         if signature is not None and not (isinstance(signature, Mapping) and signature):
             raise BadInput("input_signature is not a dict: give a keras.InputSpec or a shape by input name")

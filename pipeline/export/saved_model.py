@@ -7,12 +7,9 @@ variables does neither.
 
 from __future__ import annotations
 
-import contextlib
 import re
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
-from unittest import mock
 
 import keras
 import tensorflow as tf
@@ -20,7 +17,8 @@ import tensorflow as tf
 from pipeline.export.trace import positional_specs
 from pipeline.graph.call import named_call
 from pipeline.graph.flatten import unused_name
-from pipeline.graph.inference import legal_scope
+from pipeline.oracle.snapshot import Snapshot
+from pipeline.oracle.tables import tables_read
 from pipeline.records import Signature
 from pipeline.store import telling_unwritable
 
@@ -37,8 +35,8 @@ class _Served(tf.Module):  # type: ignore[misc]
         self.serve = serve
 
 
-def export_saved_model(model: keras.Model, signature: Signature, directory: Path) -> None:
-    """Write the SavedModel of a model at inference.
+def export_saved_model(model: keras.Model, signature: Signature, directory: Path, snapshot: Snapshot) -> None:
+    """Write the SavedModel of a model at inference, with the weights of a snapshot.
 
     TensorFlow does not allow every sign in the name of a signature's input: others become `_` (`right image:0` is
     served as `right_image_0`). Outputs keep their names.
@@ -47,7 +45,8 @@ def export_saved_model(model: keras.Model, signature: Signature, directory: Path
     inputs = [spec.name for spec in signature.inputs]
 
     def positional(*tensors: Any) -> dict[str, Any]:
-        answers = call(dict(zip(inputs, tensors, strict=True)))
+        with snapshot.read():
+            answers = call(dict(zip(inputs, tensors, strict=True)))
         return {name: tf.identity(answer) for name, answer in answers.items()}
 
     concrete = tf.function(positional, autograph=False).get_concrete_function(*positional_specs(signature))
@@ -56,27 +55,9 @@ def export_saved_model(model: keras.Model, signature: Signature, directory: Path
     concrete._num_positional_args = 0
     captured = {id(outer) for outer, _ in concrete.graph.captures}
     variables = [variable for variable in concrete.graph.variables if id(variable.handle) in captured]
-    served = _Served(variables, _tables(model, captured), concrete)
-    with _legal_names(variables), telling_unwritable(directory):
+    served = _Served(variables, list(tables_read([model], [concrete.graph])), concrete)
+    with telling_unwritable(directory):
         tf.saved_model.save(served, str(directory), signatures={SIGNATURE: concrete})
-
-
-def _tables(model: keras.Model, captured: set[int]) -> list[Any]:
-    """The lookup tables that layers hold and the function reads."""
-    held = (value for layer in model._flatten_layers() for value in vars(layer).values())
-    tables = (value for value in held if id(getattr(value, "resource_handle", None)) in captured)
-    return list({id(table): table for table in tables}.values())
-
-
-@contextlib.contextmanager
-def _legal_names(variables: list[Any]) -> Iterator[None]:
-    """Within this block a variable whose name TensorFlow refuses as that of a scope (layer `co:lon`) has another."""
-    with contextlib.ExitStack() as stack:
-        for variable in variables:
-            name = variable._handle_name.removesuffix(":0")
-            if legal_scope(name) != name:
-                stack.enter_context(mock.patch.object(variable, "_handle_name", f"{legal_scope(name)}:0"))
-        yield
 
 
 def served_names(inputs: list[str]) -> list[str]:

@@ -14,7 +14,7 @@ from tensorflow.python.framework.convert_to_constants import convert_variables_t
 from pipeline.errors import BadInput
 from pipeline.export.activations import known_activations
 from pipeline.export.conditions import decided_conditions
-from pipeline.export.large_weights import large_weights, read_from
+from pipeline.export.large_weights import large_weights
 from pipeline.export.large_weights import specs as weight_specs
 from pipeline.export.merged_steps import merged_steps
 from pipeline.export.normalisation import native_normalisation
@@ -26,6 +26,7 @@ from pipeline.export.tables import record_tables
 from pipeline.graph.call import named_call
 from pipeline.graph.flatten import FlatModel
 from pipeline.graph.scopes import around_calls
+from pipeline.oracle.snapshot import Snapshot
 from pipeline.records import Signature
 
 
@@ -53,13 +54,14 @@ class Trace:
     sites: tuple[str, ...]
 
 
-def trace(flat: FlatModel, signature: Signature, opset: int) -> Trace:
+def trace(flat: FlatModel, signature: Signature, opset: int, snapshot: Snapshot) -> Trace:
     """Trace a model at inference (`training=False`), control flow kept, functions inlined.
 
     Args:
         flat: the model.
         signature: its inputs and outputs.
         opset: of the ONNX model to be: what it has an operator for is traced as a marker.
+        snapshot: of the model's variables, which are read in their place.
 
     Raises:
         BadInput: if the model changes a variable at inference, which no artifact could keep between calls.
@@ -71,7 +73,7 @@ def trace(flat: FlatModel, signature: Signature, opset: int) -> Trace:
     large = large_weights(flat.model)
 
     def positional(*tensors: Any) -> list[Any]:
-        with read_from(large, tensors[len(inputs) :]):
+        with snapshot.read(zip(large.values(), tensors[len(inputs) :], strict=True)):
             answers = call(dict(zip(inputs, tensors, strict=False)))
         return [tf.identity(answers[name]) for name in outputs]
 
@@ -94,7 +96,7 @@ def trace(flat: FlatModel, signature: Signature, opset: int) -> Trace:
     _fill_captured_tensors(graph_def, concrete)
     record_tables(graph_def, concrete)
     read = _reachable(graph_def, [tensor.op.name for tensor in frozen.outputs])
-    weights = {**_weights_by_node(flat.model, concrete), **large}
+    weights = {**_weights_by_node(snapshot, concrete), **large}
     return Trace(
         graph_def=graph_def,
         inputs=tuple(f"{spec.name}:0" for spec in specs),
@@ -148,9 +150,9 @@ def _frozen(concrete: Any) -> Any:
         ) from error
 
 
-def _weights_by_node(model: keras.Model, concrete: Any) -> dict[str, keras.Variable]:
+def _weights_by_node(snapshot: Snapshot, concrete: Any) -> dict[str, keras.Variable]:
     """TensorFlow names the constant of a frozen variable after the placeholder that captured its handle."""
-    variables = {id(variable.value.handle): variable for variable in model.variables}
+    variables = snapshot.by_handle
     return {inner.op.name: variables[id(outer)] for outer, inner in concrete.graph.captures if id(outer) in variables}
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable
 from typing import Any
 
@@ -11,6 +12,8 @@ import numpy as np
 from pipeline.errors import BadInput, one_line
 
 Config = dict[str, Any]
+# What Keras puts into the config of a layer that has no `get_config`, whether or not its `__init__` takes it.
+_OF_EVERY_LAYER = frozenset({"name", "trainable", "dtype"})
 
 
 class NotRebuildable(BadInput):
@@ -30,13 +33,31 @@ def fresh_layer(layer: keras.Layer, name: str, change: Callable[[Config], Config
     """
     try:
         config = change({**layer.get_config(), "name": name})
-        return type(layer).from_config(config)
+        return _made(type(layer), config)
     except Exception as error:
         reason = "it has none" if isinstance(error, NotImplementedError) else one_line(error)
         raise NotRebuildable(
             f"layer '{layer.name}' ({type(layer).__name__}) can't be made anew from its config: {reason}; "
             "give it get_config() and from_config()"
         ) from error
+
+
+def _made(kind: Any, config: Config) -> Any:
+    """A layer from its config, less what Keras adds to it where the layer's `__init__` does not take that.
+
+    The new layer has the global policy then, which must be the one that its config says.
+    """
+    parameters = inspect.signature(kind.__init__).parameters
+    takes_any = any(each.kind is inspect.Parameter.VAR_KEYWORD for each in parameters.values())
+    untaken = set() if takes_any else _OF_EVERY_LAYER & set(config) - set(parameters)
+    if not untaken or kind.from_config.__func__ is not keras.Layer.from_config.__func__:
+        return kind.from_config(config)
+    layer = kind.from_config({key: value for key, value in config.items() if key not in untaken})
+    layer.name = config["name"]
+    wanted = keras.dtype_policies.get(config["dtype"])
+    if layer.dtype_policy != wanted:
+        raise TypeError(f"its __init__ takes no 'dtype', and {wanted.name} is not the global policy")
+    return layer
 
 
 def copy_state(source: keras.Layer, target: keras.Layer) -> None:

@@ -48,7 +48,7 @@ def seen_as(owner: type, name: str, value: Any) -> Iterator[None]:
 
 
 class _SeenAs:
-    """A descriptor that stands before what an object holds: it shows one thread a value, and every other the object's."""
+    """A descriptor before what an object holds: it shows one thread a value, and every other what the object has."""
 
     def __init__(self, name: str, value: Any, thread: int) -> None:
         self._name, self._value, self._thread = name, value, thread

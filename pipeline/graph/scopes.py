@@ -44,9 +44,9 @@ def with_results(see: Callable[[Any, Any], None]) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def changed_results(change: Callable[[Any], Any]) -> Iterator[None]:
-    """While it lasts, running a functional model hands on `change(result)` of each operation's result."""
-    with _each_call(lambda operation, call: change(call())):
+def changed_results(change: Callable[[Any, Any], Any]) -> Iterator[None]:
+    """While it lasts, running a functional model hands on `change(operation, result)` of each operation's result."""
+    with _each_call(lambda operation, call: change(operation, call())):
         yield
 
 

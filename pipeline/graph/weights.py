@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
-
-import numpy as np
 
 from pipeline.graph.flatten import FlatModel, unused_name
 from pipeline.graph.read import CallGraph
@@ -25,20 +21,6 @@ class Weight:
     def is_shared(self) -> bool:
         """Whether several call sites read it."""
         return len(self.call_sites) > 1
-
-
-@contextlib.contextmanager
-def assigned(values: Iterable[tuple[Any, np.ndarray]]) -> Iterator[None]:
-    """Within this block each variable has the value beside it; afterwards its own again, whatever went wrong."""
-    own: list[tuple[Any, np.ndarray]] = []
-    try:
-        for variable, value in values:
-            own.append((variable, np.asarray(variable)))
-            variable.assign(value)
-        yield
-    finally:
-        for variable, value in own:
-            variable.assign(value)
 
 
 def named_weights(flat: FlatModel, graph: CallGraph) -> tuple[Weight, ...]:

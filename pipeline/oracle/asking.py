@@ -1,4 +1,4 @@
-"""The process that answers for Keras, seen from where it is asked: started once, limited, started again when it dies."""
+"""The process that answers for Keras, as who asks it has it: started once, limited, started again when it dies."""
 
 from __future__ import annotations
 
@@ -10,13 +10,14 @@ from typing import Any
 
 import numpy as np
 
-from pipeline.oracle.draws import DRAWS
 from pipeline.store import temporary_folder
+from pipeline.truth.plan import DRAWS
 from pipeline.workers.conversation import Conversation, Died
 from pipeline.workers.limits import LimitReached, Limits, free_memory
 
 Arrays = Mapping[str, np.ndarray]
-Moves = Sequence[tuple[int, int]]  # weights by the number of their copy, each with the seed by which it is moved
+# Weights by the number of their copy, each with the seed by which it is moved, and the factor that it has afterwards.
+Moves = Sequence[tuple[int, int, float]]
 
 # One processor's single precision is not a GPU's, which rounds to ten bits in products (TF32): answers are a CPU's.
 _ENVIRON = {"CUDA_VISIBLE_DEVICES": "-1"}

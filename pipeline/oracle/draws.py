@@ -6,16 +6,12 @@ from collections.abc import Callable, Mapping
 
 import numpy as np
 
+from pipeline.truth.plan import DRAWS
+
 Arrays = Mapping[str, np.ndarray]
-# From inputs by name, the size of a move at each call site, the size of one relative to an input, and which draw:
-# the outputs by name, and the scale that each call site's result had.
+# From inputs by name, the size of a move at each call site, 1 where every element is off by a unit of its own at least
+# or 0 for the exact answer, and which draw: the outputs by name, and the scale that each call site's result had.
 RunNoisy = Callable[[Arrays, np.ndarray, float, int], tuple[dict[str, np.ndarray], np.ndarray]]
-
-# Where the terms of a sum cancel, noise of like signs cancels too: one draw of signs may show nothing.
-DRAWS = 4
-
-# Of a result that is worked out in single precision, whatever the model's own.
-UNIT = float(np.finfo(np.float32).eps)
 
 
 class Draws:
@@ -43,4 +39,4 @@ class Draws:
 
     def answers(self, feed: Arrays, draws: int = DRAWS) -> tuple[dict[str, np.ndarray], ...]:
         """The outputs with noise inside, of several draws."""
-        return tuple(self._run(feed, self._moves, UNIT, draw)[0] for draw in range(draws))
+        return tuple(self._run(feed, self._moves, 1.0, draw)[0] for draw in range(draws))

@@ -17,10 +17,11 @@ from pipeline.graph.flatten import flatten_labelled
 from pipeline.graph.read import read
 from pipeline.graph.weights import Weight, named_weights
 from pipeline.oracle.archive import Archive
-from pipeline.oracle.asking import Answers, NoAnswer, Oracle, opened
-from pipeline.oracle.rounds import can_be_moved, hide_something, moved_cases, moves
+from pipeline.oracle.asking import Answers, Moves, NoAnswer, Oracle, opened
+from pipeline.oracle.rounds import bases, can_be_moved, hide_something, moves, moves_seed, round_cases
 from pipeline.oracle.snapshot import Snapshot
 from pipeline.oracle.traced import Traced, input_key, output_key, traced
+from pipeline.oracle.visibility import most_visible, tried
 from pipeline.oracle.work import work_of
 from pipeline.progress import advance, stage
 from pipeline.records import Case, Effort, Signature, Truth
@@ -82,9 +83,9 @@ class Asked:
             self._folder = Path(ends.enter_context(tempfile.TemporaryDirectory(prefix="shared-layers-traced-")))
             self._model, self._effort = model, effort
             with stage("plan"):
+                self.snapshot = Snapshot(model)  # before anything else: whoever trains it goes on
                 refuse_unexportable(model)
                 signature = read_signature(model)
-                self.snapshot = Snapshot(model)
                 self._weights = named_weights(flatten_labelled(model), read(model))
             with stage("traces"):
                 self._traced: Traced = traced(model, signature, self.snapshot)
@@ -149,8 +150,8 @@ class _Freezing:
         self._weights: tuple[Weight, ...] = asked._weights
         self._shared = tuple(each for each in self._weights if each.is_shared and can_be_moved(each))
         elements = sum(self._snapshot.value(each.variable).size for each in self._weights)
-        is_small = elements <= MOST_ELEMENTS
-        self._is_randomised = is_small and bool(hide_something(self._weights, self._snapshot))
+        self._is_small = elements <= MOST_ELEMENTS
+        self._is_randomised = self._is_small and bool(hide_something(self._weights, self._snapshot))
         self._no_float64 = asked._traced.no_float64
         self._not_judged: list[str] = []
         self._archive = Archive()
@@ -236,10 +237,12 @@ class _Freezing:
         ordinary = list(self._ordinary(signature, plan))
         # Noise is of the scales that results have for ordinary inputs: the largest random case of not too many rows.
         random = [each for each in ordinary if each.case.kind == cases.RANDOM]
-        scale = max((each for each in random if each.case.batch <= 17), key=lambda each: each.case.batch, default=random[0])
+        scale = max(
+            (each for each in random if each.case.batch <= 17), key=lambda each: each.case.batch, default=random[0]
+        )
         first = self._first(scale, plan)
-        base = next((each for each in random if each.case.batch == plan.plan.round_batch), random[0])
-        moved = list(moved_cases(base.case, self._shared, self._seed, is_randomised=self._is_randomised))
+        inputs = next((each for each in random if each.case.batch == plan.plan.round_batch), random[0])
+        moved = self._moved_cases(inputs)
         reported = [
             _drawn(signature, kind, static_batch(signature) or min(REPORTED_BATCH, plan.plan.kind_batch), self._seed)
             for kind in cases.reported_kinds(signature)
@@ -250,10 +253,26 @@ class _Freezing:
             answers = first if question is scale else self._judged(question, plan.draws)
             if answers is not None:
                 yield from self._kept(question, answers)
-        yield from self._of_moved(moved, base, plan, len(ordinary), total)
+        yield from self._of_moved(moved, inputs, plan, len(ordinary), total)
         for number, question in enumerate(reported, start=total - len(reported)):
             advance(number, total)
             yield from self._of_reported(question)
+
+    def _moved_cases(self, inputs: _Question) -> list[Case]:
+        """The cases with other weights: at random where the model's own hide something, and the rounds."""
+
+        def ask(case: Case) -> Arrays | None:
+            moved = moves(case, self._weights, self._snapshot)
+            try:
+                return self._ask(_Question(case, inputs.feed), self._limits(1.0), moved, in_float64=False).float32
+            except NoAnswer:
+                return None
+
+        names = tried([each.name for each in self._shared])
+        offered = bases(inputs.case, self._seed, is_randomised=self._is_randomised)
+        base = most_visible(offered if self._is_small else offered[:1], names, moves_seed(self._seed), ask)
+        found = list(round_cases(base, inputs.case, self._shared, self._seed))
+        return [base, *found] if base.random_seed is not None else found
 
     def _first(self, question: _Question, plan: plans.Asked) -> Answers:
         """The answer that decides whether the model runs at all, and whether it does in float64."""
@@ -266,7 +285,9 @@ class _Freezing:
                 raise _refusal(failed) from failed
             self._no_float64 = f"the model does not run in float64: {failed}"
             return self._first(question, plan)
-        unlike = [name for name, value in answers.float32.items() if _shape(answers.float64, name, value) != value.shape]
+        unlike = [
+            name for name, value in answers.float32.items() if _shape(answers.float64, name, value) != value.shape
+        ]
         if unlike:
             names = self._asked.named({key: np.array(key) for key in answers.float32})
             told = next(name for name, key in names.items() if key == unlike[0])
@@ -274,11 +295,12 @@ class _Freezing:
             return replace(answers, float64=None, noisy=())
         return answers
 
-    def _judged(self, question: _Question, draws: int, moved: list[tuple[int, int]] | None = None) -> Answers | None:
+    def _judged(self, question: _Question, draws: int, moved: Moves = (), *, at_scale: bool = False) -> Answers | None:
         """The answers to a case that is to be judged; None if there are none, which is told."""
         limits = self._limits(self._work.case(question.case.batch, draws))
         try:
-            return self._ask(question, limits, moved, in_float64=self._no_float64 is None, draws=draws)
+            has_float64 = self._no_float64 is None
+            return self._ask(question, limits, moved, in_float64=has_float64, draws=draws, at_scale=at_scale)
         except NoAnswer as failed:
             case = question.case
             self._not_judged.append(f"case {case.key} ({case.kind}, {case.batch} rows): Keras gave no answer: {failed}")
@@ -293,7 +315,8 @@ class _Freezing:
             advance(number, total)
             question = _Question(case, base.feed)
             draws = plan.round_draws if case.weights else plan.draws
-            answers = self._judged(question, draws, moves(case, self._weights, self._snapshot))
+            moved_weights = moves(case, self._weights, self._snapshot)
+            answers = self._judged(question, draws, moved_weights, at_scale=not case.weights)
             if answers is None:
                 continue
             for kept in self._kept(question, answers):
@@ -314,7 +337,7 @@ class _Freezing:
         self,
         question: _Question,
         limits: Limits,
-        moved: list[tuple[int, int]] | None = None,
+        moved: Moves = (),
         *,
         in_float64: bool,
         draws: int = 0,
@@ -322,7 +345,7 @@ class _Freezing:
     ) -> Answers:
         feed = self._asked.keyed(question.feed)
         return self._oracle.answer(
-            feed, limits, moved or (), in_float64=in_float64, draws=draws if in_float64 else 0, at_scale=at_scale
+            feed, limits, moved, in_float64=in_float64, draws=draws if in_float64 else 0, at_scale=at_scale
         )
 
     def _kept(self, question: _Question, answers: Answers) -> Iterator[Answered]:

@@ -13,9 +13,9 @@ from typing import Any
 
 import numpy as np
 
-from pipeline import weight_values
 from pipeline.oracle.draws import Draws
 from pipeline.quiet import load_tensorflow
+from pipeline.weight_map.perturb import moved, scaled
 from pipeline.workers.conversation import answer_all
 
 _LONGEST_MESSAGE = 20_000  # characters
@@ -32,13 +32,14 @@ class _Answering:
         self._loaded = loaded  # the functions live as long as it does
         self._copies = list(loaded.copies)
         self._served = loaded.signatures["served"]
-        noisy = loaded.signatures["noisy"] if "noisy" in loaded.signatures else None
+        noisy = loaded.signatures.get("noisy", None)
         self._draws = None if noisy is None else Draws(lambda *asked: self._noisy(noisy, *asked), _units(folder))
 
     def answer(self, asked: Mapping[str, Any]) -> dict[str, Any]:
         """Answer one case, and write what came out to a file.
 
-        `moves` lists weights by number, each with the seed by which it is moved; one of them twice is moved twice.
+        `moves` lists weights by number, each with the seed by which it is moved and the factor that it has afterwards;
+        one that is there twice is moved twice.
         """
         feed = _read(Path(asked["inputs"]))
         with _Moved(self._copies, asked["moves"]):
@@ -59,11 +60,11 @@ class _Answering:
         return {name: np.asarray(value) for name, value in answers.items()}
 
     def _noisy(
-        self, function: Any, feed: Mapping[str, np.ndarray], units: np.ndarray, own: float, draw: int
+        self, function: Any, feed: Mapping[str, np.ndarray], sizes: np.ndarray, share: float, draw: int
     ) -> tuple[dict[str, np.ndarray], np.ndarray]:
         tf = self._tf
         tensors = {name: tf.convert_to_tensor(value) for name, value in feed.items()}
-        how = {"units": tf.constant(units), "own": tf.constant(own, tf.float64), "draw": tf.constant(draw)}
+        how = {"sizes": tf.constant(sizes), "share": tf.constant(share, tf.float64), "draw": tf.constant(draw)}
         answers = {name: np.asarray(value) for name, value in function(**tensors, **how).items()}
         scales = answers.pop("scales")
         return answers, scales
@@ -72,17 +73,17 @@ class _Answering:
 class _Moved:
     """Within this block weights are moved; afterwards they are what they were."""
 
-    def __init__(self, copies: list[Any], moves: list[tuple[int, int]]) -> None:
+    def __init__(self, copies: list[Any], moves: list[tuple[int, int, float]]) -> None:
         self._copies = copies
         self._moves = moves
         self._own: dict[int, np.ndarray] = {}
 
     def __enter__(self) -> None:
-        for number, seed in self._moves:
+        for number, seed, gain in self._moves:
             copy = self._copies[number]
             value = np.asarray(copy.read_value())
             self._own.setdefault(number, value)
-            copy.assign(weight_values.moved(value, seed))
+            copy.assign(scaled(moved(value, seed), gain))
 
     def __exit__(self, *args: object) -> None:
         for number, value in self._own.items():

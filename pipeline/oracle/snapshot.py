@@ -58,9 +58,10 @@ class Snapshot:
         """What a Keras variable held, not to be written to."""
         return np.asarray(self._copies[id(variable)])
 
-    def of_handle(self, handle: Any) -> Any | None:
-        """The Keras variable whose copy has this handle; None if none has."""
-        return next((self._own[key] for key, copy in self._copies.items() if copy.handle is handle), None)
+    @property
+    def by_handle(self) -> dict[int, Any]:
+        """The Keras variables by the `id` of the handle of their copy."""
+        return {id(copy.handle): self._own[key] for key, copy in self._copies.items()}
 
     @contextlib.contextmanager
     def read(self, instead: Iterable[tuple[Any, Any]] = ()) -> Iterator[None]:

@@ -21,7 +21,7 @@ from pipeline.graph.fresh import NotRebuildable
 from pipeline.oracle.snapshot import Snapshot
 from pipeline.oracle.tables import tables_read
 from pipeline.records import InputSpec, Signature, TensorSpec
-from pipeline.truth.float64 import float64_pair, widened_dtype
+from pipeline.truth.float64 import float64_model, widened_dtype
 from pipeline.truth.noise import Noise
 
 SERVED, NOISY, UNITS = "served", "noisy", "units.npy"
@@ -112,11 +112,13 @@ def _noisy(
 ) -> tuple[Noise | None, str | None, keras.Model | None]:
     """The float64 model with noise, and what holds its tables; or the reason why there is none."""
     try:
-        clone, weights = float64_pair(model)
-        call = _reading_copies(named_call(clone, signature), model, weights, snapshot)
+        clone = float64_model(model)
+        call = _reading_copies(clone.named_call(signature), model, clone.weights, snapshot)
         specs = {spec.name: tensor_spec(spec, widened_dtype(spec.dtype), spec.name) for spec in signature.inputs}
         ids = [spec.name for spec in signature.inputs if spec.ids_below is not None]
-        return Noise(call, specs, exact=ids), None, clone
+        noise = Noise(call, specs, exact=ids, units=clone.units)
+        clone.refuse_narrow(noise.function.graph)
+        return noise, None, clone.model
     except NotRebuildable as refusal:
         return None, str(refusal), None
     except Exception as error:  # noqa: BLE001 - the layers' own code runs here, in a precision it may not expect
@@ -147,17 +149,16 @@ def _flat(noisy: Noise, signature: Signature) -> Any:
             output_key(index): answers[spec.name] for index, spec in enumerate(signature.outputs)
         }
 
-    keys = [*(input_key(index) for index in range(len(signature.inputs))), "units", "own", "draw"]
+    keys = [*(input_key(index) for index in range(len(signature.inputs))), "sizes", "share", "draw"]
     specs = [
-        tf.TensorSpec(tensor.shape, tensor.dtype, name=key)
-        for key, tensor in zip(keys, function.inputs, strict=False)
+        tf.TensorSpec(tensor.shape, tensor.dtype, name=key) for key, tensor in zip(keys, function.inputs, strict=False)
     ]
     concrete = tf.function(positional, autograph=False).get_concrete_function(*specs)
     return with_keywords(concrete, keys)
 
 
 def with_keywords(concrete: Any, keys: list[str]) -> Any:
-    """The function, called by these keywords: `tf.function` turns names into Python identifiers, a signature does not."""
+    """The function, called by these keywords: `tf.function` makes Python identifiers of names, a signature does not."""
     concrete._arg_keywords = keys
     concrete._num_positional_args = 0
     return concrete

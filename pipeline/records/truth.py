@@ -18,9 +18,10 @@ class Case(Record):
     Inputs of a case with `inputs_sha256` are not stored: they are drawn again, and must have that digest; those of a
     case with `inputs_of` are that other case's.
 
-    Before a case with `weights` was answered, those were moved together (`weight_values.moved`), each by the seed that
-    `weight_values.seed_of` makes of its name and `weight_seed`; and before that, in a case with `random_seed`, every
-    floating-point weight of the model by that one. A case of format 1 has one `weight` (`weight_values.perturbed`).
+    Before a case with `weights` was answered, those were moved together, each by the seed that
+    `seed_of` makes of its name and `weight_seed`; and before that, in a case with `random_seed`, every floating-point
+    weight of the model by that one, times `random_gain` where it has two axes or more (`weight_map/perturb.py`). A case
+    of format 1 has one `weight` (`weight_values.perturbed`).
     """
 
     key: str
@@ -33,6 +34,7 @@ class Case(Record):
     weight_seed: Size = 0
     weights: tuple[str, ...] = ()
     random_seed: Size | None = None
+    random_gain: float = 1.0
 
     @property
     def is_moved(self) -> bool:
@@ -74,8 +76,8 @@ class Plan(Record):
     `round_batch` that of each round of moved weights, of which there are `rounds`; the weights that they ask are
     `shared`. `operations` and `elements` count one row through the model: arithmetic operations, and elements that
     come out of operations; `row_bytes` is the memory that a row of it needs in float64. `cost` is what it all amounts
-    to, in seconds of an imaginary machine, and what was affordable of them. `thinned` says what is less than a
-    thorough export asks, and why.
+    to, in seconds of an imaginary machine, and `affordable` what it may come to where effort is `standard`. `thinned`
+    says what is less than a thorough export asks, and why.
     """
 
     effort: Effort
@@ -88,7 +90,7 @@ class Plan(Record):
     elements: float
     row_bytes: Size
     cost: float
-    affordable: float
+    affordable: float | None = None
     thinned: tuple[str, ...] = ()
 
 

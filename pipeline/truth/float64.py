@@ -3,18 +3,28 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import keras
 import numpy as np
 
 from pipeline.errors import one_line
+from pipeline.graph.call import NamedCall, named_call
 from pipeline.graph.fresh import Config, NotRebuildable, copy_state, fresh_layer
 from pipeline.graph.read import CallSite, read
 from pipeline.graph.rebuild import rebuild
+from pipeline.records import Signature
+from pipeline.truth.narrow_operations import narrow_operations
+from pipeline.truth.units import Units, units_of
+from pipeline.truth.wide_scope import NARROW, computing_in_float64
 
-_FLOATS = frozenset({"float16", "bfloat16", "float32", "mixed_float16", "mixed_bfloat16"})
+_POLICIES = NARROW | {"mixed_float16", "mixed_bfloat16"}
+# What a layer's name becomes in the clone: no name that Keras may give to another, and told by the names of operations.
+_ANEW = "_in_float64_"
+_NAMED_ANEW = re.compile(rf"([^/]+?){_ANEW}\d+")
 # A clone of more weights than these (4 GiB, twice that while they are filled) is not worth a machine's memory.
 MOST_ELEMENTS = 2**29
 _FLOAT64_POLICY = {
@@ -25,21 +35,57 @@ _FLOAT64_POLICY = {
 }
 
 
+@dataclass(frozen=True)
+class Float64Model:
+    """A model with the weights and the sharing of another, that computes in float64.
+
+    `weights` are its own by the `id` of the other's: several where wrappers share the layer that holds one, because
+    each wrapper's config makes that layer again. `units` are those of the precisions that the other computes in, for
+    the operations of this one.
+    """
+
+    model: keras.Model
+    weights: dict[int, list[Any]]
+    units: Units
+
+    def named_call(self, signature: Signature) -> NamedCall:
+        """A function from tensors by input name to tensors by output name, in float64 whatever layers ask for."""
+        call = named_call(self.model, signature)
+
+        def wide(feed: Mapping[str, Any]) -> dict[str, Any]:
+            with computing_in_float64():
+                return call(feed)
+
+        return wide
+
+    def refuse_narrow(self, graph: Any) -> None:
+        """Refuse a trace of the model in which some operation works in less than float64.
+
+        Raises:
+            NotRebuildable: with the name of the layer that it is in.
+        """
+        narrow = narrow_operations(graph)
+        if narrow:
+            inside = _NAMED_ANEW.findall(narrow[0])
+            where = f"layer '{inside[-1]}'" if inside else "the model"
+            told = f"operation '{narrow[0]}'" + (f" and {len(narrow) - 1} more" if len(narrow) > 1 else "")
+            raise NotRebuildable(f"{where} computes in less than float64 whatever it is asked for ({told})")
+
+
 def float64_clone(model: keras.Model) -> keras.Model:
-    """A model with the same weights and sharing that computes in float64 (`float64_pair`)."""
-    return float64_pair(model)[0]
+    """A model with the same weights and sharing that computes in float64 (`float64_model`)."""
+    return float64_model(model).model
 
 
-def float64_pair(model: keras.Model) -> tuple[keras.Model, dict[int, list[Any]]]:
-    """A model with the same weights and sharing that computes in float64, and its weights by the `id` of the model's.
+def float64_model(model: keras.Model) -> Float64Model:
+    """A model with the same weights and sharing that computes in float64.
 
-    A weight has several where wrappers share the layer that holds it: each wrapper's config makes that layer again.
-
-    Every layer is made again from its config with its dtype policy replaced; layers keep their call sites.
+    Every layer is made again from its config with its dtype policy replaced, under a global policy of float64: what a
+    layer makes in its `__init__` has no policy in its config. Layers keep their call sites.
 
     Raises:
-        NotRebuildable: if a layer can't be made again, is quantised, or the clone still computes in another precision;
-            if the weights are more than memory should be filled with.
+        NotRebuildable: if a layer can't be made again or is quantised; if the weights are more than memory should be
+            filled with.
     """
     _refuse_large(model)
     graph = read(model)
@@ -49,38 +95,35 @@ def float64_pair(model: keras.Model) -> tuple[keras.Model, dict[int, list[Any]]]
         if not site.is_layer:
             return site.layer
         if id(site.layer) not in fresh:
-            fresh[id(site.layer)] = fresh_layer(site.layer, f"{site.layer.name}_{len(fresh)}", _in_float64)
+            fresh[id(site.layer)] = fresh_layer(site.layer, f"{site.layer.name}{_ANEW}{len(fresh)}", _in_float64)
         return fresh[id(site.layer)]
 
     try:
-        clone = rebuild(graph, layer_for, input_dtype=widened_dtype)
+        with computing_in_float64():
+            clone = rebuild(graph, layer_for, input_dtype=widened_dtype)
     except NotRebuildable:
         raise
     except Exception as error:
         raise NotRebuildable(f"the model can't be built in float64: {one_line(error)}") from error
-    for site in graph.sites:
-        if site.is_layer:
-            copy_state(site.layer, fresh[id(site.layer)])
-    _refuse_narrow(clone)
     layers = {id(site.layer): site.layer for site in graph.sites if site.is_layer}
     weights: dict[int, list[Any]] = {}
+    with computing_in_float64():
+        for key, layer in layers.items():
+            copy_state(layer, fresh[key])
     for key, layer in layers.items():
         for old, new in zip(layer.variables, fresh[key].variables, strict=True):
             weights.setdefault(id(old), []).append(new)
-    return clone, weights
+    return Float64Model(clone, weights, units_of(model, graph, fresh))
 
 
 def widened_dtype(dtype: str) -> str:
     """The dtype of an input of the clone, from that of the model's."""
-    return "float64" if dtype in _FLOATS else dtype
+    return "float64" if dtype in NARROW else dtype
 
 
 def widened(feed: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
     """Inputs as the clone takes them: floating-point numbers in float64."""
-    return {
-        name: value.astype(widened_dtype(value.dtype.name), copy=False)
-        for name, value in feed.items()
-    }
+    return {name: value.astype(widened_dtype(value.dtype.name), copy=False) for name, value in feed.items()}
 
 
 def _refuse_large(model: keras.Model) -> None:
@@ -94,10 +137,10 @@ def _in_float64(config: Config) -> Config:
 
 
 def _replaced(key: str, value: Any) -> Any:
-    if key == "dtype" and isinstance(value, str) and value in _FLOATS:
+    if key == "dtype" and isinstance(value, str) and value in _POLICIES:
         return "float64"
     if isinstance(value, dict) and value.get("class_name") == "DTypePolicy":
-        return _FLOAT64_POLICY if value["config"]["name"] in _FLOATS else value
+        return _FLOAT64_POLICY if value["config"]["name"] in _POLICIES else value
     if isinstance(value, dict) and value.get("class_name") == "QuantizedDTypePolicy":
         raise ValueError("a quantised layer has no float64 form")
     if isinstance(value, dict):
@@ -105,10 +148,3 @@ def _replaced(key: str, value: Any) -> Any:
     if isinstance(value, list):
         return [_replaced("", item) for item in value]
     return value
-
-
-def _refuse_narrow(clone: keras.Model) -> None:
-    narrow = [tensor for tensor in clone.outputs if tensor.dtype in _FLOATS]
-    if narrow:
-        layer = narrow[0]._keras_history.operation
-        raise NotRebuildable(f"output of '{layer.name}' stays {narrow[0].dtype} in a float64 model: it casts by itself")

@@ -1,5 +1,8 @@
 """How far an output moves when every call site's result is off by one unit in the last place.
 
+A unit is one of the precision that the model itself computes in there (`units`): what stands for an artifact that sums
+in another order must not stand for one that computes a float64 model in single precision.
+
 Two implementations of a layer agree to about a unit at the scale that its result ordinarily has. Where a model makes
 much of little (it normalises what its gates have all but closed), such units are all that its output is made of, and no
 two implementations agree. Keras' own error in one run does not tell: its units fall where they fall.
@@ -17,16 +20,17 @@ them where float64 has, and layers decide by them; were they off, a mask would b
 
 from __future__ import annotations
 
+import contextlib
 import itertools
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from typing import Any
 
 import numpy as np
 import tensorflow as tf
 from keras import tree
 
-from pipeline.graph.scopes import changed_gates, changed_results
-from pipeline.oracle.draws import UNIT
+from pipeline.graph.scopes import around_calls, changed_gates, changed_results
+from pipeline.truth.units import IN_SINGLE, Units
 
 Call = Callable[[Any], dict[str, Any]]
 
@@ -37,37 +41,57 @@ class Noise:
     It is traced once: the exact answer is the one with units of size zero.
 
     Attributes:
-        function: TensorFlow's, from the inputs in their order, the size of a move at each call site, the size of one
-            relative to an input, and the number of a draw, to the outputs by name beside the scale of each result.
+        function: TensorFlow's, from the inputs in their order, the size of a move at each call site, 1 where each
+            element is off by a unit of its own at least or 0 for the exact answer, and the number of a draw, to the
+            outputs by name beside the scale of each result.
         units: of each call site's result, relative to its scale.
 
     Args:
         call: the model, from tensors by input name to tensors by output name.
         inputs: what it takes, by input name.
         exact: names of inputs that are never off: ids that come as floating-point numbers.
+        units: how large a unit is, at each call site and on each input.
     """
 
-    def __init__(self, call: Call, inputs: Mapping[str, tf.TensorSpec], exact: Collection[str] = ()) -> None:
+    def __init__(
+        self,
+        call: Call,
+        inputs: Mapping[str, tf.TensorSpec],
+        exact: Collection[str] = (),
+        units: Units = IN_SINGLE,
+    ) -> None:
         self._call = call
         self._names = tuple(inputs)
         self._no_noise_on = frozenset(exact)
-        self._results = 0
+        self._unit_of = units
+        self._running = [units.coarsest]  # the unit of the call site that is being traced, innermost last
+        self._unit_of_result: list[float] = []
         moves = (tf.TensorSpec([None], tf.float64), tf.TensorSpec([], tf.float64), tf.TensorSpec([], tf.int32))
         traced = tf.function(self._positional, autograph=False)
         self.function = traced.get_concrete_function(*inputs.values(), *moves)
-        self.units = np.full(self._results, UNIT)
+        self.units = np.array(self._unit_of_result, np.float64)
 
     def _positional(self, *tensors: Any) -> tuple[dict[str, Any], Any]:
-        *inputs, units, own, draw = tensors
-        return self._traced(dict(zip(self._names, inputs, strict=True)), units, own, draw)
+        *inputs, sizes, share, draw = tensors
+        return self._traced(dict(zip(self._names, inputs, strict=True)), sizes, share, draw)
 
-    def _traced(self, inputs: Any, units: Any, own: Any, draw: Any) -> tuple[dict[str, Any], Any]:
+    def _traced(self, inputs: Any, sizes: Any, share: Any, draw: Any) -> tuple[dict[str, Any], Any]:
+        """The answers, and each result's scale.
+
+        Args:
+            inputs: tensors by input name.
+            sizes: (results,), by how much each result is off.
+            share: 1 where each element is off by a unit of its own at least, 0 for the exact answer.
+            draw: of the signs.
+        """
         scales: list[Any] = []
+        self._unit_of_result.clear()
         off = tf.function(_off, autograph=False, input_signature=_OFF).get_concrete_function()
 
-        def moved(tensor: Any) -> Any:
+        def moved(unit: float, tensor: Any) -> Any:
             number = len(scales)
-            result, scale = off(tensor, units[number], own, tf.stack([number, 2 * draw]))
+            self._unit_of_result.append(unit)
+            result, scale = off(tensor, sizes[number], share * unit, tf.stack([number, 2 * draw]))
             scales.append(scale)
             result.set_shape(tensor.shape)
             mask = getattr(tensor, "_keras_mask", None)
@@ -75,25 +99,39 @@ class Noise:
                 result._keras_mask = mask  # what Keras' layers hand on beside a tensor
             return result
 
-        def moved_by(tensor: Any, unit: Any, number: int) -> Any:
-            result, _ = off(tensor, unit, own, tf.stack([number, 2 * draw + 1]))
+        def moved_by(tensor: Any, size: Any, own: Any, number: int) -> Any:
+            result, _ = off(tensor, size, own, tf.stack([number, 2 * draw + 1]))
             result.set_shape(tensor.shape)
             return result
 
+        def changed(operation: Any, result: Any) -> Any:
+            unit = self._unit_of.at(operation, self._running[-1])
+            return _each(result, lambda tensor: moved(unit, tensor))
+
         nothing = tf.constant(0.0, tf.float64)
         given = {
-            name: moved_by(tensor, nothing, number) if self._is_off(name, tensor) else tensor
+            name: moved_by(tensor, nothing, share * self._unit_of.on_input(name), number)
+            if self._is_off(name, tensor)
+            else tensor
             for number, (name, tensor) in enumerate(inputs.items())
         }
         gates = itertools.count(len(given))
 
         def moved_gate(tensor: Any) -> Any:
-            return moved_by(tensor, own, next(gates)) if _takes_noise(tensor) else tensor
+            own = share * self._running[-1]
+            return moved_by(tensor, own, own, next(gates)) if _takes_noise(tensor) else tensor
 
-        with changed_results(lambda result: _each(result, moved)), changed_gates(moved_gate):
+        with around_calls(self._running_in), changed_results(changed), changed_gates(moved_gate):
             answers = self._call(given)
-        self._results = len(scales)
         return answers, tf.stack(scales) if scales else tf.zeros([0], tf.float64)
+
+    @contextlib.contextmanager
+    def _running_in(self, operation: Any) -> Iterator[None]:
+        self._running.append(self._unit_of.at(operation, self._running[-1]))
+        try:
+            yield
+        finally:
+            self._running.pop()
 
     def _is_off(self, name: str, tensor: Any) -> bool:
         return name not in self._no_noise_on and _takes_noise(tensor)

@@ -10,8 +10,10 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from pipeline.oracle.draws import DRAWS
 from pipeline.records import Effort, Plan
+
+# Of noise: where the terms of a sum cancel, noise of like signs cancels too, and one draw of signs may show nothing.
+DRAWS = 4
 
 # Of an imaginary machine, which counts are turned into seconds by: two cores, as they were measured (docs/LOG.md).
 _OPERATIONS_PER_S = 2e10
@@ -129,7 +131,7 @@ def planned(
         elements=work.elements,
         row_bytes=work.row_bytes,
         cost=cost(chosen),
-        affordable=AFFORDABLE_S if effort == "standard" else math.inf,
+        affordable=AFFORDABLE_S if effort == "standard" else None,
         thinned=tuple(_thinned(effort, chosen, cost(_LEVELS[0]), most_rows, static_batch)),
     )
     return Asked(plan, chosen.draws, chosen.round_draws)

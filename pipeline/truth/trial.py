@@ -56,6 +56,7 @@ def static_batch(signature: Signature) -> int | None:
 
 
 def candidates(model: keras.Model, signature: Signature) -> Iterator[Signature]:
+    """Signatures to try, the one with the narrowest promises last."""
     free = {axis for spec in signature.inputs for axis in spec.shape if isinstance(axis, str) and axis != "batch"}
     sizes = _SHORTEST_AXES if free else _SHORTEST_AXES[:1]
     mergings = (False, True) if len(free) > 1 else (False,)

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import argparse
-import os
 import signal
-import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from pipeline.records import Check, Verdict
 from pipeline.store import read_record, refusing_unwritable, temporary_folder, write_record
+from pipeline.workers.limits import Limits, free_memory
+from pipeline.workers.run import Job, run
 
 _STEP = "step: "
+_VERDICT, _LOG = "verdict.json", "log.txt"
 _ROOM_FOR_AN_ANSWER = 1 << 16  # bytes
 
 
@@ -48,51 +49,52 @@ def answer(verify: Callable[[Path, Path], Verdict], artifact: str) -> int:
     return 0 if verdict.passed else 1
 
 
-def ask(half: Half, model: Path, truth_folder: Path, limit_s: float) -> Verdict:
-    """The verdict of `half` on `model`, from a fresh process that has `limit_s` seconds.
+@dataclass(frozen=True)
+class Question:
+    """An artifact to be judged by a half against the frozen truth in a folder."""
 
-    A process that dies of a signal, ends without an answer or takes too long is a failed check, never an exception.
+    half: Half
+    model: Path
+    truth_folder: Path
+
+
+def ask(questions: Sequence[Question], limit_s: float) -> list[Verdict]:
+    """The verdicts of halves, side by side, each from a fresh process that has `limit_s` seconds.
+
+    A process that dies of a signal, ends without an answer or takes too much is a failed check, never an exception.
     """
     with temporary_folder("verify") as folder:
-        out, log = folder / "verdict.json", folder / "log.txt"
-        with log.open("wb") as stream:
-            status = run_fresh(half.module, _options(model, truth_folder, out), stream.fileno(), folder, limit_s)
-        lived = _check_life(half, status, out.is_file(), log.read_text(errors="replace"), limit_s)
-        if not out.is_file():
-            with refusing_unwritable(folder):  # where there is no room for an answer, that it is missing tells nothing
-                (folder / "room").write_bytes(bytes(_ROOM_FOR_AN_ANSWER))
-            return Verdict(subject=str(model), checks=(lived,))
-        verdict = read_record(out, Verdict)
+        places = [folder / str(number) for number in range(len(questions))]
+        for place in places:
+            place.mkdir()
+        jobs = [_job(question, place) for question, place in zip(questions, places, strict=True)]
+        statuses = run(jobs, Limits(limit_s, free_memory()))
+        return [_answer(*each) for each in zip(questions, places, statuses, strict=True)]
+
+
+def _job(question: Question, place: Path) -> Job:
+    options = ("--model", str(question.model), "--truth", str(question.truth_folder), "--out", str(place / _VERDICT))
+    return Job(question.half.module, options, place / _LOG, place)
+
+
+def _answer(question: Question, place: Path, status: int | str) -> Verdict:
+    out = place / _VERDICT
+    lived = _check_life(question.half, status, out.is_file(), (place / _LOG).read_text(errors="replace"))
+    if not out.is_file():
+        with refusing_unwritable(place):  # where there is no room for an answer, that it is missing tells nothing
+            (place / "room").write_bytes(bytes(_ROOM_FOR_AN_ANSWER))
+        return Verdict(subject=str(question.model), checks=(lived,))
+    verdict = read_record(out, Verdict)
     return verdict.model_copy(update={"checks": (lived, *verdict.checks)})
 
 
-def _options(model: Path, truth_folder: Path, out: Path) -> list[str]:
-    return ["--model", str(model), "--truth", str(truth_folder), "--out", str(out)]
-
-
-def run_fresh(module: str, options: list[str], log: int, temporary: Path, limit_s: float) -> int | None:
-    """Run a module in a process of its own: its exit status (negative: the signal), or None if the time ran out.
-
-    `temporary` is where it puts what it needs for a while; `log` is the file that its output goes to.
-    """
-    # -P: a file in the caller's folder must not stand in for a module of ours.
-    command = [sys.executable, "-P", "-m", module, *options]
-    environ = {**os.environ, "TMPDIR": str(temporary)}
-    try:
-        return subprocess.run(
-            command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=environ, timeout=limit_s, check=False
-        ).returncode
-    except subprocess.TimeoutExpired:
-        return None
-
-
-def _check_life(half: Half, status: int | None, has_answer: bool, log: str, limit_s: float) -> Check:
+def _check_life(half: Half, status: int | str, has_answer: bool, log: str) -> Check:
     name = f"{half.runtime} stays alive"
     lines = [line for line in log.splitlines() if line.strip()]
     steps = [line.removeprefix(_STEP) for line in lines if line.startswith(_STEP)]
     at = f" while {steps[-1]}" if steps else ""
-    if status is None:
-        return Check(name=name, passed=False, detail=f"no answer within {limit_s:g} s{at}")
+    if isinstance(status, str):
+        return Check(name=name, passed=False, detail=f"{status}{at}")
     if status < 0:
         return Check(name=name, passed=False, detail=f"killed by {_signal_name(-status)}{at}")
     if not has_answer:

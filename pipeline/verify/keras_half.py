@@ -20,7 +20,7 @@ import onnx
 import tensorflow as tf
 from keras import tree
 
-from pipeline import bundle, weight_values
+from pipeline import bundle
 from pipeline.audit import read_onnx, subgraphs
 from pipeline.budget_rule import derived, largest_error, largest_relative, stated
 from pipeline.bundle import CaseArrays
@@ -29,23 +29,27 @@ from pipeline.graph.call import named_call
 from pipeline.graph.flatten import FlatModel, flatten_labelled
 from pipeline.graph.read import TensorRef, read
 from pipeline.graph.scopes import with_results
-from pipeline.graph.weights import assigned, named_weights
+from pipeline.graph.weights import named_weights
+from pipeline.oracle.snapshot import Snapshot
 from pipeline.records import FirstDifference, Signature, Verdict
-from pipeline.truth.float64 import float64_pair, widened
+from pipeline.truth.float64 import float64_model, widened
+from pipeline.truth.wide_scope import computing_in_float64
 from pipeline.verify.tensors import tensors_of
+from pipeline.weight_map.perturb import Moving
 
 _NONE_DIFFERS = "the file does not run, its outputs are exchanged, or it is optimised into something else"
+Values = list[tuple[Any, np.ndarray]]  # variables, and what is read in their place
 Key = tuple[int, int]  # the `id` of a layer or operation, and which of its calls, counted in the order they run
 
 
-def searched(verdict: Verdict, model: keras.Model, onnx_file: Path, truth_folder: Path) -> Verdict:
+def searched(verdict: Verdict, model: keras.Model, snapshot: Snapshot, onnx_file: Path, truth_folder: Path) -> Verdict:
     """The verdict with the first call site that differs, if the ONNX file fails a case; it stands without, too."""
     failed = [check for check in verdict.checks if not check.passed and check.name.startswith("onnx ")]
     case = next((check.case for check in failed if check.case), "")
     if not case:
         return verdict
     try:
-        found, why_none = first_difference(model, onnx_file, truth_folder, case), _NONE_DIFFERS
+        found, why_none = first_difference(model, snapshot, onnx_file, truth_folder, case), _NONE_DIFFERS
     except Exception as error:  # noqa: BLE001 - the model's own code runs here, and the verdict is given already
         found, why_none = None, f"the search failed: {one_line(error)}"
     if found is not None:
@@ -54,14 +58,17 @@ def searched(verdict: Verdict, model: keras.Model, onnx_file: Path, truth_folder
     return verdict.model_copy(update={"not_judged": (*verdict.not_judged, told)})
 
 
-def first_difference(model: keras.Model, onnx_file: Path, truth_folder: Path, case: str) -> FirstDifference | None:
+def first_difference(
+    model: keras.Model, snapshot: Snapshot, onnx_file: Path, truth_folder: Path, case: str
+) -> FirstDifference | None:
     """The first call site, as Keras runs them, whose result in the file is not Keras' own.
 
     Args:
-        model: a functional or sequential model with the weights that the file should have.
+        model: a functional or sequential model.
+        snapshot: of its variables: the weights that the file should have.
         onnx_file: any ONNX file.
         truth_folder: with the frozen truth of this model.
-        case: the key of the case to ask for; its weight is perturbed on both sides, if it has one.
+        case: the key of the case to ask for; its weights are moved on both sides, if it has any.
 
     Returns:
         The call site; None where none differs (then it is the runtime that changes the file's meaning as it optimises
@@ -74,7 +81,7 @@ def first_difference(model: keras.Model, onnx_file: Path, truth_folder: Path, ca
     if found is None or not found.inside:
         return None
     flat = flatten_labelled(model)
-    results = _results(flat, model, truth.signature, asked)
+    results = _results(flat, model, snapshot, truth.signature, asked)
     file = _File(read_onnx(onnx_file), found.inside, frozenset(result.label for result in results.values()))
     compared = {key: file.compare(result) for key, result in results.items()}
     differing = (key for key, seen in compared.items() if seen is not None and not seen.agrees)
@@ -102,10 +109,13 @@ class _Result:
     exact: list[np.ndarray] | None
 
 
-def _results(flat: FlatModel, model: keras.Model, signature: Signature, asked: CaseArrays) -> dict[Key, _Result]:
+def _results(
+    flat: FlatModel, model: keras.Model, snapshot: Snapshot, signature: Signature, asked: CaseArrays
+) -> dict[Key, _Result]:
     """The results of all call sites of the model, in the order they run."""
-    seen = list(_called(flat.model, signature, asked.inputs, _perturbed(flat, model, asked)))
-    exact = _exact(flat, model, signature, asked)
+    moved = _values(flat, model, snapshot, asked)
+    seen = list(_called(flat.model, signature, asked.inputs, snapshot, moved))
+    exact = _exact(flat, snapshot, signature, asked, moved)
     are_paired = exact is not None and [_shapes(one) for _, one in seen] == [_shapes(one) for _, one in exact]
     results: dict[Key, _Result] = {}
     calls: dict[int, int] = {}
@@ -123,29 +133,41 @@ def _shapes(values: list[np.ndarray]) -> list[tuple[int, ...]]:
 
 
 def _exact(
-    flat: FlatModel, model: keras.Model, signature: Signature, asked: CaseArrays
+    flat: FlatModel, snapshot: Snapshot, signature: Signature, asked: CaseArrays, values: Values
 ) -> list[tuple[Any, list[np.ndarray]]] | None:
     try:
-        clone, weights = float64_pair(flat.model)
-        pairs = [(copy, value) for variable, value in _perturbed(flat, model, asked) for copy in weights[id(variable)]]
-        return list(_called(clone, signature, widened(asked.inputs), pairs))
+        wide = float64_model(flat.model)
+        given = {id(variable): value for variable, value in values}
+        pairs = [
+            (copy, given.get(id(variable), snapshot.value(variable)))
+            for variable in flat.model.variables
+            for copy in wide.weights.get(id(variable), ())
+        ]
+        with computing_in_float64():
+            return list(_called(wide.model, signature, widened(asked.inputs), snapshot, pairs))
     except Exception:  # noqa: BLE001 - the layers' own code runs here, in a precision it may not expect
         return None
 
 
-def _perturbed(flat: FlatModel, model: keras.Model, asked: CaseArrays) -> list[tuple[Any, np.ndarray]]:
-    """The variable that the case perturbs, with its perturbed value."""
-    if asked.case.weight is None:
-        return []
-    named = {weight.name: weight.variable for weight in named_weights(flat, read(model))}
-    variable = named[asked.case.weight]
-    return [(variable, weight_values.perturbed(np.asarray(variable), asked.case.weight_seed))]
+def _values(flat: FlatModel, model: keras.Model, snapshot: Snapshot, asked: CaseArrays) -> Values:
+    """The variables that the case moves, with the values that they have then."""
+    moving = Moving(asked.case)
+    named = [(each.name, each.variable) for each in named_weights(flat, read(model))]
+    return [
+        (variable, moving.value(name, snapshot.value(variable)))
+        for name, variable in named
+        if moving.moves(name, str(variable.dtype))
+    ]
 
 
 def _called(
-    model: keras.Model, signature: Signature, feed: Mapping[str, np.ndarray], changed: list[tuple[Any, np.ndarray]]
+    model: keras.Model,
+    signature: Signature,
+    feed: Mapping[str, np.ndarray],
+    snapshot: Snapshot,
+    changed: Values,
 ) -> Iterator[tuple[Any, list[np.ndarray]]]:
-    """Each operation that running the model calls, with its results; `changed` weights have another value meanwhile."""
+    """Each operation that running the model calls, with its results; `changed` weights have another value."""
     operations: list[Any] = []
 
     @tf.function(autograph=False)  # type: ignore[untyped-decorator]
@@ -160,12 +182,12 @@ def _called(
                 operations.append(operation)
                 results.append(tensors)
 
-        with with_results(see):
+        instead = [(variable, tf.constant(value, variable.dtype)) for variable, value in changed]
+        with with_results(see), snapshot.read(instead):
             named_call(model, signature)(inputs)
         return results
 
-    with assigned(changed):
-        found = traced({name: tf.convert_to_tensor(value) for name, value in feed.items()})
+    found = traced({name: tf.convert_to_tensor(value) for name, value in feed.items()})
     yield from zip(operations, ([tensor.numpy() for tensor in tensors] for tensors in found), strict=True)
 
 

@@ -24,9 +24,9 @@ from pipeline.bundle import CaseArrays
 from pipeline.errors import BadInput, one_line
 from pipeline.records import OPSET_KEY, Check, TensorSpec, Truth, Verdict
 from pipeline.verify import sharing
-from pipeline.verify.behaviour import check_behaviour, plain
+from pipeline.verify.behaviour import check_behaviour, plain, randomised, rounds, shared_weights
 from pipeline.verify.child import announce, answer
-from pipeline.verify.overridable_weights import OverridableWeights
+from pipeline.verify.overridable_weights import OverridableWeights, refilled, session_of
 from pipeline.verify.own_values import check_own_values
 from pipeline.verify.parity import ArtifactRefused, Judgement, Run, check_truth, judge, report
 
@@ -154,26 +154,46 @@ def _against_truth(file: _File, truth_folder: Path) -> Judgement:
     inputs = _check_specs("inputs", session.get_inputs(), truth.signature.inputs)
     outputs = _check_specs("outputs", session.get_outputs(), truth.signature.outputs)
     judgement = judge(ARTIFACT, truth, plain(cases), partial(_run, session))
-    behaviour = _check_behaviour(file, truth, cases)
-    reported = (*truth.notes, *report(ARTIFACT, truth, cases, partial(_run, session)))
-    return Judgement((*asked, loaded, inputs, outputs, *judgement.checks, *behaviour), judgement.figures, reported)
+    reported = (*truth.notes, *truth.not_judged, *report(ARTIFACT, truth, cases, partial(_run, session)))
+    del session  # the weights are in memory once more where they are moved
+    moved = _check_moved(file, truth, cases)
+    return Judgement((*asked, loaded, inputs, outputs, *judgement.checks, *moved), judgement.figures, reported)
 
 
-def _check_behaviour(file: _File, truth: Truth, cases: tuple[CaseArrays, ...]) -> tuple[Check, ...]:
+def _check_moved(file: _File, truth: Truth, cases: tuple[CaseArrays, ...]) -> tuple[Check, ...]:
+    """The cases with other weights than the file's own: at random, and the shared ones in rounds."""
     if file.weight_map is None:
         return ()  # said by the checks of sharing
-    announce("perturbing shared weights")
-    weights = {case.case.weight for case in cases if case.case.weight is not None}
+    announce("moving weights")
+    random = randomised(cases)
     try:
-        weighted = OverridableWeights(file.proto, file.path.parent, file.weight_map, weights)
+        base = None if not random else refilled(file.proto, file.path.parent, file.weight_map, random[0].case)
+        checks = () if base is None else _check_randomised(base, file, truth, random)
+        return (*checks, _check_behaviour(file, base, truth, cases))
     except _WEIGHT_ERRORS as error:
         return (Check(name=f"{ARTIFACT} follows each shared weight", passed=False, detail=one_line(error)),)
 
-    def perturbing(case: CaseArrays) -> Run:
-        extra = weighted.feed(case.case.weight or "", case.case.weight_seed)
-        return lambda feed: _run(weighted.session, {**feed, **extra})
 
-    return (check_behaviour(ARTIFACT, truth, cases, perturbing),)
+def _check_randomised(
+    base: onnx.ModelProto, file: _File, truth: Truth, cases: tuple[CaseArrays, ...]
+) -> tuple[Check, ...]:
+    """The file with random weights in the place of its own, which may hide a loss; optimised as any file is."""
+    session = session_of(base, file.path.parent)
+    return judge(f"{ARTIFACT} with random weights", truth, cases, partial(_run, session)).checks
+
+
+def _check_behaviour(file: _File, base: onnx.ModelProto | None, truth: Truth, cases: tuple[CaseArrays, ...]) -> Check:
+    assert file.weight_map is not None
+    shared = shared_weights(file.weight_map)
+    moved = {name for case in rounds(cases) for name in (*case.case.weights, case.case.weight) if name is not None}
+    weighted = OverridableWeights(file.proto, file.path.parent, file.weight_map, moved, base=base) if moved else None
+
+    def perturbing(case: CaseArrays) -> Run:
+        assert weighted is not None
+        session, extra = weighted.session, weighted.feed(case.case)
+        return lambda feed: _run(session, {**feed, **extra})
+
+    return check_behaviour(ARTIFACT, truth, cases, shared, perturbing)
 
 
 def _check_specs(kind: str, found: Sequence[onnxruntime.NodeArg], specs: tuple[TensorSpec, ...]) -> Check:

@@ -1,25 +1,93 @@
-"""An ONNX file whose weights can be given anew with each run."""
+"""An ONNX file whose weights are others than those it stores."""
 
 from __future__ import annotations
 
+from collections.abc import Collection, Iterable
 from pathlib import Path
 
 import numpy as np
 import onnx
 import onnxruntime
-from onnx import TensorProto, helper
+from onnx import TensorProto, helper, numpy_helper
 
 from pipeline import weight_values
 from pipeline.duplicates import elements
+from pipeline.records import Case
 from pipeline.verify.sharing import WeightMap, by_weight
+from pipeline.weight_map.perturb import Moving
 
 _EXTERNAL_FOLDER = "session.model_external_initializers_file_folder_path"
+
+
+class StoredWeights:
+    """The weights of an ONNX file, read through its weight map, and what its initializers hold when some are moved."""
+
+    def __init__(self, proto: onnx.ModelProto, folder: Path, weight_map: WeightMap, weights: Collection[str]) -> None:
+        self._tensors = {tensor.name: tensor for tensor in proto.graph.initializer}
+        self._placements = by_weight(weight_map)
+        self._held: dict[str, set[str]] = {}
+        for name, placements in self._placements.items():
+            for each in placements:
+                self._held.setdefault(each.initializer or "", set()).add(name)
+        wanted = {each.initializer or "" for weight in weights for each in self._placements.get(weight, ())}
+        self.names = sorted(wanted & self._tensors.keys())
+        self._arrays = {name: elements(self._tensors[name], folder) for name in sorted(self._together(self.names))}
+
+    def _together(self, names: Iterable[str]) -> set[str]:
+        """The initializers, and those in which other parts of the weights lie that are in them."""
+        found, pending = set(names), list(names)
+        while pending:
+            weights = self._held.get(pending.pop(), set())
+            near = {each.initializer or "" for weight in weights for each in self._placements[weight]}
+            pending += sorted((near & self._tensors.keys()) - found)
+            found |= near & self._tensors.keys()
+        return found
+
+    def tensors(self) -> list[TensorProto]:
+        """The initializers that hold the weights."""
+        return [self._tensors[name] for name in self.names]
+
+    def moved(self, case: Case) -> dict[str, np.ndarray]:
+        """The initializers that a case changes, of those asked for, as they are then; none where no node reads one."""
+        moving = Moving(case)
+        arrays: dict[str, np.ndarray] = {}
+        for name in self.names:
+            dtype = self._arrays[name].dtype.name
+            moved = [weight for weight in sorted(self._held[name]) if moving.moves(weight, dtype)]
+            if not moved:
+                continue
+            array = arrays[name] = self._arrays[name].copy()
+            for weight in moved:
+                value = moving.value(weight, weight_values.read(self._placements[weight], self._arrays))
+                for placement in self._placements[weight]:
+                    if placement.initializer == name:
+                        weight_values.write(value, placement.blocks, array)
+        return arrays
+
+
+def refilled(proto: onnx.ModelProto, folder: Path, weight_map: WeightMap, case: Case) -> onnx.ModelProto:
+    """The file with the values that a case gives its weights, all of them in the protobuf."""
+    changed = onnx.ModelProto()
+    changed.CopyFrom(proto)
+    arrays = StoredWeights(proto, folder, weight_map, by_weight(weight_map)).moved(case)
+    for tensor in changed.graph.initializer:
+        if tensor.name in arrays:
+            tensor.CopyFrom(numpy_helper.from_array(arrays[tensor.name], tensor.name))
+    return changed
 
 
 class OverridableWeights:
     """An ONNX file in a session in which the initializers of some weights can be given anew with each run.
 
     ONNX lets an initializer be an input too, whose value it then is where none is fed.
+
+    Args:
+        proto: of the file as it is.
+        folder: in which its external data lies.
+        weight_map: of the file.
+        weights: that may be given anew.
+        base: the file that is run, where that is another: `refilled`.
+        is_optimised: whether the runtime may change the graph.
     """
 
     def __init__(
@@ -27,39 +95,29 @@ class OverridableWeights:
         proto: onnx.ModelProto,
         folder: Path,
         weight_map: WeightMap,
-        weights: set[str],
+        weights: Collection[str],
         *,
+        base: onnx.ModelProto | None = None,
         is_optimised: bool = True,
     ) -> None:
-        self._placements = by_weight(weight_map)
-        tensors = {tensor.name: tensor for tensor in proto.graph.initializer}
-        wanted = {each.initializer or "" for weight in weights for each in self._placements.get(weight, [])}
-        self._initializers = {name: elements(tensors[name], folder) for name in sorted(wanted & tensors.keys())}
-        self.session = _session(proto, folder, [tensors[name] for name in self._initializers], is_optimised)
+        self._stored = StoredWeights(proto, folder, weight_map, weights)
+        self.session = session_of(proto if base is None else base, folder, self._stored.tensors(), is_optimised)
 
-    def feed(self, weight: str, seed: int) -> dict[str, np.ndarray]:
-        """What to feed beside the inputs, so that `weight` is perturbed: nothing where no node reads it."""
-        placements = self._placements.get(weight, [])
-        if not placements:
-            return {}
-        changed = weight_values.perturbed(weight_values.read(placements, self._initializers), seed)
-        arrays: dict[str, np.ndarray] = {}
-        for placement in placements:
-            name = placement.initializer or ""
-            array = arrays.setdefault(name, self._initializers[name].copy())
-            weight_values.write(changed, placement.blocks, array)
-        return arrays
+    def feed(self, case: Case) -> dict[str, np.ndarray]:
+        """What to feed beside the inputs, so that the weights are as the case has them."""
+        return self._stored.moved(case)
 
 
-def _session(
-    proto: onnx.ModelProto, folder: Path, tensors: list[TensorProto], is_optimised: bool
+def session_of(
+    proto: onnx.ModelProto, folder: Path, overridable: Iterable[TensorProto] = (), is_optimised: bool = True
 ) -> onnxruntime.InferenceSession:
+    """A session of a file in memory, in which some initializers are inputs too; external data lies in `folder`."""
     opened = onnx.ModelProto()
     opened.CopyFrom(proto)
     known = {value.name for value in opened.graph.input}
     opened.graph.input.extend(
         helper.make_tensor_value_info(tensor.name, tensor.data_type, list(tensor.dims))
-        for tensor in tensors
+        for tensor in overridable
         if tensor.name not in known
     )
     options = onnxruntime.SessionOptions()

@@ -23,10 +23,11 @@ from pipeline import bundle, weight_values
 from pipeline.bundle import CaseArrays
 from pipeline.errors import BadInput, one_line
 from pipeline.records import Check, Signature, TensorSpec, Truth, Verdict
-from pipeline.verify.behaviour import check_behaviour, plain
+from pipeline.verify.behaviour import check_behaviour, plain, randomised, rounds
 from pipeline.verify.child import announce, answer
 from pipeline.verify.parity import ArtifactRefused, Judgement, Run, check_truth, judge, report
 from pipeline.verify.saved_operations import check_operations
+from pipeline.weight_map.perturb import Moving
 
 ARTIFACT = "saved_model"
 SESSION_ARTIFACT = "saved_model (session)"
@@ -98,9 +99,9 @@ def _judge_loaded(model: Path, truth: Truth, cases: tuple[CaseArrays, ...]) -> J
     )
     run = _translated(names, partial(_call, function))
     judgement = judge(ARTIFACT, truth, plain(cases), run)
-    behaviour = _check_behaviour(_variables(function, truth), truth, cases, run)
+    behaviour = _check_moved(_variables(function, truth), truth, cases, run)
     reported = report(ARTIFACT, truth, cases, run)
-    if not behaviour and any(case.case.weight is not None for case in cases):
+    if not behaviour and (rounds(cases) or randomised(cases)):
         reported += (f"{ARTIFACT} follows each shared weight: it is in doubt which variable is which",)
     return Judgement((*checks, *judgement.checks, *behaviour), judgement.figures, reported)
 
@@ -128,28 +129,34 @@ def _allowed(name: str) -> str:
     return re.sub(r"[^A-Za-z0-9_./-]", "_", name)
 
 
-def _check_behaviour(
-    variables: dict[str, Any], truth: Truth, cases: tuple[CaseArrays, ...], run: Run
-) -> tuple[Check, ...]:
-    """Perturb each shared weight in the loaded model; none where there is a doubt which variable is which."""
-    asked = [case.case for case in cases if case.case.weight is not None]
-    if not asked or any(case.weight not in variables for case in asked):
+def _check_moved(variables: dict[str, Any], truth: Truth, cases: tuple[CaseArrays, ...], run: Run) -> tuple[Check, ...]:
+    """The cases with other weights, assigned in the model; none where it is in doubt which variable is which."""
+    random, asked = randomised(cases), rounds(cases)
+    moved = {name for case in asked for name in (*case.case.weights, case.case.weight) if name is not None}
+    needed = moved | (set(truth.weights) if random else set())
+    read = {name for name in needed if name in variables}
+    if (not random and not asked) or not moved <= read:
         return ()
 
     def perturbing(case: CaseArrays) -> Run:
-        variable = variables[case.case.weight or ""]
+        moving = Moving(case.case)
+        chosen = {name: each for name, each in variables.items() if moving.moves(name, each.dtype.name)}
 
         def perturbed(feed: Mapping[str, np.ndarray]) -> Mapping[str, np.ndarray]:
-            own = variable.numpy()
-            variable.assign(weight_values.perturbed(own, case.case.weight_seed))
+            own = {name: variable.numpy() for name, variable in chosen.items()}
+            for name, variable in chosen.items():
+                variable.assign(moving.value(name, own[name]))
             try:
                 return run(feed)
             finally:
-                variable.assign(own)
+                for name, variable in chosen.items():
+                    variable.assign(own[name])
 
         return perturbed
 
-    return (check_behaviour(ARTIFACT, truth, cases, perturbing),)
+    judged = [judge(f"{ARTIFACT} with random weights", truth, (case,), perturbing(case)) for case in random]
+    checks = [check for judgement in judged for check in judgement.checks]
+    return (*checks, check_behaviour(ARTIFACT, truth, cases, sorted(moved), perturbing))
 
 
 def _call(function: Any, feed: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:

@@ -8,7 +8,6 @@ The runtime may end that process; what asks for the tensors lives on.
 from __future__ import annotations
 
 import argparse
-import subprocess
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -23,8 +22,10 @@ from pipeline.audit import read_onnx
 from pipeline.bundle import CaseArrays
 from pipeline.store import temporary_folder
 from pipeline.verify import sharing
-from pipeline.verify.child import run_fresh
 from pipeline.verify.overridable_weights import OverridableWeights
+from pipeline.weight_map.perturb import Moving
+from pipeline.workers.limits import Limits, free_memory
+from pipeline.workers.run import Job, run
 
 _LIMIT_S = 120.0
 
@@ -44,8 +45,8 @@ def tensors_of(model: Path, truth_folder: Path, case: str, limit_s: float = _LIM
     """The tensors of a file for a frozen case, or None where the runtime gave none within `limit_s` seconds."""
     with temporary_folder("tensors") as folder:
         out = folder / "tensors.npz"
-        options = ["--model", str(model), "--truth", str(truth_folder), "--case", case, "--out", str(out)]
-        run_fresh(__name__, options, subprocess.DEVNULL, folder, limit_s)
+        options = ("--model", str(model), "--truth", str(truth_folder), "--case", case, "--out", str(out))
+        run([Job(__name__, options, None, folder)], Limits(limit_s, free_memory()))
         if not out.is_file():
             return None
         with np.load(out, allow_pickle=False) as archive:
@@ -91,11 +92,12 @@ def main() -> int:
 
 
 def _run(proto: onnx.ModelProto, folder: Path, case: CaseArrays, *, is_optimised: bool) -> dict[str, np.ndarray]:
-    """The outputs, with the case's weight perturbed if it asks for one and the file says where that lies."""
+    """The outputs, with the case's weights moved if it asks for that and the file says where they lie."""
     weight_map = sharing.metadata_weight_map(proto) or ()
-    weights = {case.case.weight} if case.case.weight is not None else set()
+    moving = Moving(case.case)
+    weights = {each.weight for each in weight_map if moving.moves(each.weight, each.dtype)}
     opened = OverridableWeights(proto, folder, weight_map, weights, is_optimised=is_optimised)
-    extra = opened.feed(case.case.weight, case.case.weight_seed) if case.case.weight is not None else {}
+    extra = opened.feed(case.case)
     names = [value.name for value in opened.session.get_outputs()]
     taken = {value.name for value in opened.session.get_inputs()}
     feed = {name: array for name, array in case.inputs.items() if name in taken}

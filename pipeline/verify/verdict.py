@@ -12,7 +12,7 @@ from rich.table import Table
 from pipeline import bundle
 from pipeline.errors import BadInput
 from pipeline.records import Check, Manifest, ParityFigure, Verdict
-from pipeline.verify.child import Half, ask
+from pipeline.verify.child import Half, Question, ask
 
 # Long enough for TensorFlow to load a model of some hundred MB on one busy core.
 LIMIT_S = 600.0
@@ -49,13 +49,15 @@ def verify_files(directory: Path, manifest: Manifest, *, limit_s: float = LIMIT_
     checks = [*bundle.check_files(directory, manifest), *_check_manifest(manifest)]
     parity: list[ParityFigure] = []
     not_judged: list[str] = []
+    questions = []
     for half, artifact in ((_ONNX, bundle.ONNX_FILE), (_SAVED_MODEL, bundle.SAVED_MODEL)):
         if artifact not in _artifacts(manifest) or not _is_plain(directory / artifact):
             continue  # a missing or strange one is a failed check already
         if half is _SAVED_MODEL and find_spec("tensorflow") is None:
             not_judged.append(f"{artifact}: needs TensorFlow (pip install 'shared-layers[train]')")
             continue
-        verdict = ask(half, directory / artifact, directory, limit_s)
+        questions.append(Question(half, directory / artifact, directory))
+    for verdict in ask(questions, limit_s):
         checks += verdict.checks
         parity += verdict.parity
         not_judged += verdict.not_judged
@@ -67,7 +69,7 @@ def verify_file(onnx_path: Path, truth_folder: Path, *, limit_s: float = LIMIT_S
 
     `truth_folder` holds `truth.json` and `samples.npz`, or is a bundle. `limit_s` is in seconds.
     """
-    return ask(_ONNX, onnx_path, truth_folder, limit_s)
+    return ask([Question(_ONNX, onnx_path, truth_folder)], limit_s)[0]
 
 
 def figures_table(verdict: Verdict) -> Group:

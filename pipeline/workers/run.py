@@ -1,4 +1,4 @@
-"""A module run in a process of its own, to its end or to a limit."""
+"""Modules run in processes of their own, side by side, each to its end or to a limit."""
 
 from __future__ import annotations
 
@@ -6,42 +6,86 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from pipeline.workers.limits import LimitReached, Limits, kill_family, resident, told_memory
 
-_LOOK_EVERY_S = 0.05
+_LOOK_EVERY_S = 0.02
 
 
-def run(module: str, options: list[str], log: int, temporary: Path, limits: Limits) -> int:
-    """Run a module in a fresh process: its exit status (negative: the signal that ended it).
+@dataclass(frozen=True)
+class Job:
+    """A module to be run in a fresh process.
 
-    Args:
+    Attributes:
         module: of the package, run as `python -P -m`.
         options: of its command line.
-        log: the file that its output goes to.
-        temporary: where it puts what it needs for a while.
-        limits: of the process and its children.
-
-    Raises:
-        LimitReached: if it took more than it may; it and its children are ended then.
+        log: the file that its output goes to; None: nowhere.
+        temporary: the folder in which it puts what it needs for a while.
     """
-    process = started(module, options, log, temporary, stdin=subprocess.DEVNULL, stdout=log)
+
+    module: str
+    options: tuple[str, ...]
+    log: Path | None
+    temporary: Path
+
+
+def run(jobs: Sequence[Job], limits: Limits) -> list[int | str]:
+    """Run jobs side by side: for each its exit status (negative: the signal that ended it), or which limit it reached.
+
+    Whoever is interrupted meanwhile leaves none of them behind.
+
+    Args:
+        jobs: to run.
+        limits: of each, its children included.
+    """
+    running: dict[int, subprocess.Popen[bytes]] = {}
+    ended: dict[int, int | str] = {}
+    end = time.monotonic() + limits.seconds
     try:
-        end = time.monotonic() + limits.seconds
-        while True:
-            try:
-                return process.wait(_LOOK_EVERY_S)
-            except subprocess.TimeoutExpired:
-                watch(process, end, limits)
+        for number, job in enumerate(jobs):
+            running[number] = _started(job)
+        while running:
+            for number, process in list(running.items()):
+                status = _looked_at(process, end, limits)
+                if status is not None:
+                    ended[number] = status
+                    del running[number]
+            time.sleep(_LOOK_EVERY_S)
     finally:
-        if process.poll() is None:
+        for process in running.values():
             kill_family(process)
+    return [ended[number] for number in range(len(jobs))]
+
+
+def _started(job: Job) -> subprocess.Popen[bytes]:
+    with (job.log or Path(os.devnull)).open("wb") as stream:
+        log = stream.fileno()
+        return started(job.module, job.options, log, job.temporary, stdin=subprocess.DEVNULL, stdout=log)
+
+
+def _looked_at(process: subprocess.Popen[bytes], end: float, limits: Limits) -> int | str | None:
+    """How a process ended, or which limit it reached; None if it runs on."""
+    status = process.poll()
+    if status is not None:
+        return status
+    try:
+        watch(process, end, limits)
+    except LimitReached as reached:
+        kill_family(process)
+        return str(reached)
+    return None
 
 
 def started(
-    module: str, options: list[str], log: int, temporary: Path, environ: Mapping[str, str] | None = None, **streams: int
+    module: str,
+    options: Sequence[str],
+    log: int,
+    temporary: Path,
+    environ: Mapping[str, str] | None = None,
+    **streams: int,
 ) -> subprocess.Popen[bytes]:
     """A process that runs a module in a session of its own: a signal to the terminal's group does not reach it."""
     # -P: a file in the caller's folder must not stand in for a module of ours.

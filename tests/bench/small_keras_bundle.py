@@ -14,7 +14,7 @@ from pipeline.graph.unshare import unshare
 from pipeline.models.task import Task
 from pipeline.records import Manifest
 from pipeline.store import digests
-from pipeline.truth.freeze import freeze
+from pipeline.oracle.freeze import freeze
 
 
 def build() -> keras.Model:

@@ -20,7 +20,7 @@ from pipeline.export.options import ExportOptions, ShapeAndDtype, input_signatur
 from pipeline.export.saved_model import export_saved_model, served_names
 from pipeline.graph.flatten import flatten
 from pipeline.graph.functional import as_functional
-from pipeline.truth.freeze import freeze
+from pipeline.oracle.freeze import freeze
 from pipeline.truth.signature import read_signature
 from pipeline.verify import savedmodel_half
 from tests.export.test_zoo import failures

@@ -15,7 +15,7 @@ from pipeline.errors import BadInput
 from pipeline.export import large_weights, onnx_model
 from pipeline.export.artifacts import write_artifacts
 from pipeline.export.options import ExportOptions
-from pipeline.truth.freeze import freeze
+from pipeline.oracle.freeze import freeze
 from pipeline.verify import onnx_half
 from tests.export.test_zoo import failures
 from tests.zoo import ZOO, fill

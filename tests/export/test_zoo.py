@@ -12,7 +12,7 @@ from pipeline.graph.flatten import flatten_labelled
 from pipeline.graph.read import read
 from pipeline.graph.unshare import unshare
 from pipeline.records import Verdict
-from pipeline.truth.freeze import freeze
+from pipeline.oracle.freeze import freeze
 from pipeline.verify import onnx_half
 from tests.zoo import ZOO, fill
 from tests.zoo.peer import node_count

@@ -101,7 +101,7 @@ def in_processes(names: list[str], seeds: int, jobs: int) -> Iterator[Judged]:
 def in_model(name: str, seeds: int) -> Judged:
     """The verdicts on one model."""
     from pipeline.errors import PipelineError
-    from pipeline.truth.freeze import Asked
+    from pipeline.oracle.freeze import Asked
     from pipeline.verify import onnx_half
     from tests.faults.refilled import File
     from tests.zoo import fill

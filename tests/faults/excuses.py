@@ -21,7 +21,7 @@ from pipeline import bundle
 from pipeline.bundle import CaseArrays
 from pipeline.graph.call import named_call
 from pipeline.records import Truth
-from pipeline.truth.freeze import Asked
+from pipeline.oracle.freeze import Asked
 from pipeline.truth.noise import DRAWS
 from pipeline.verify.behaviour import plain
 

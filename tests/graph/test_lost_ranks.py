@@ -9,7 +9,7 @@ import numpy as np
 from keras import layers, ops
 
 from pipeline.graph.call import named_call
-from pipeline.truth.freeze import freeze
+from pipeline.oracle.freeze import freeze
 from pipeline.truth.signature import read_signature
 
 WEIGHTS = np.arange(1, 6, dtype="float32")

@@ -6,7 +6,7 @@ import keras
 import pytest
 from keras import layers
 
-from pipeline.truth.freeze import freeze
+from pipeline.oracle.freeze import freeze
 from tests.zoo import ZOO
 
 

@@ -12,7 +12,7 @@ from pipeline.cases import RANDOM
 from pipeline.errors import BadInput
 from pipeline.graph.fresh import NotRebuildable
 from pipeline.truth.float64 import float64_clone
-from pipeline.truth.freeze import BATCHES, Asked, freeze
+from pipeline.oracle.freeze import BATCHES, Asked, freeze
 from tests.zoo import ZOO, fill
 
 

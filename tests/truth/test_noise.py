@@ -10,10 +10,27 @@ from keras import layers, ops
 
 from pipeline import cases
 from pipeline.graph.call import named_call
+from pipeline.oracle.draws import Draws
 from pipeline.truth.float64 import float64_clone
-from pipeline.truth.noise import UNIT, Noise
+from pipeline.truth.noise import Noise
 from pipeline.truth.signature import read_signature
+from pipeline.truth.units import SINGLE as UNIT
 from tests.zoo import ZOO, fill
+
+
+def drawn(call, specs: dict[str, tf.TensorSpec], ordinary: dict[str, np.ndarray]) -> Draws:
+    """The noisy model, run in this process, at its ordinary scale."""
+    noise = Noise(call, specs)
+
+    def run(feed, sizes, share, draw):
+        answers, scales = noise.function(
+            *map(tf.constant, feed.values()), tf.constant(sizes), tf.constant(share, tf.float64), tf.constant(draw)
+        )
+        return {name: answer.numpy() for name, answer in answers.items()}, scales.numpy()
+
+    draws = Draws(run, noise.units)
+    draws.measure(ordinary)
+    return draws
 
 
 def moved(model: keras.Model, ordinary: np.ndarray, value: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -21,7 +38,7 @@ def moved(model: keras.Model, ordinary: np.ndarray, value: np.ndarray) -> tuple[
     signature = read_signature(model)
     call = named_call(float64_clone(model), signature)
     name = signature.inputs[0].name
-    noise = Noise(call, {name: tf.TensorSpec([None, *value.shape[1:]], "float64")}, {name: ordinary})
+    noise = drawn(call, {name: tf.TensorSpec([None, *value.shape[1:]], "float64")}, {name: ordinary})
     output = signature.outputs[0].name
     exact, draws = noise.exact({name: value})[output], noise.answers({name: value})
     largest = max(range(len(draws)), key=lambda draw: np.abs(draws[draw][output] - exact).max())
@@ -58,7 +75,7 @@ def test_a_sum_that_cancels_moves_in_some_draw() -> None:
     for value in rng.normal(size=(20, 1, 3)) * 1e3:
         value[:, 2] = 0.5 - value[:, 0] - value[:, 1]
         call = named_call(float64_clone(model), signature)
-        noise = Noise(call, {"x": tf.TensorSpec([None, 3], "float64")}, {"x": value / 1e3})
+        noise = drawn(call, {"x": tf.TensorSpec([None, 3], "float64")}, {"x": value / 1e3})
         output = signature.outputs[0].name
         exact = noise.exact({"x": value})[output]
         moves = [np.abs(answer[output] - exact).max() for answer in noise.answers({"x": value})]
@@ -73,7 +90,7 @@ def test_a_closed_gate_before_a_large_state_moves_by_a_unit_of_an_open_one() -> 
     signature = read_signature(model)
     specs = {"x": tf.TensorSpec([None, 1, 1], "float64"), "state": tf.TensorSpec([None, 1], "float64")}
     feed = {"x": np.full((8, 1, 1), -6.0), "state": np.full((8, 1), 1e3)}
-    noise = Noise(named_call(float64_clone(model), signature), specs, feed)
+    noise = drawn(named_call(float64_clone(model), signature), specs, feed)
     output = signature.outputs[0].name
     exact = noise.exact(feed)[output]
     opened = 1 / (1 + np.exp(6.0))
@@ -112,7 +129,7 @@ def test_masks_loops_and_several_results_come_through(name: str) -> None:
         for key, value in cases.generate(signature, 5, 1).items()
     }
     call = named_call(float64_clone(model), signature)
-    noise = Noise(call, {key: tf.TensorSpec(value.shape, value.dtype) for key, value in feed.items()}, feed)
+    noise = drawn(call, {key: tf.TensorSpec(value.shape, value.dtype) for key, value in feed.items()}, feed)
     plain, noisy = call(feed), noise.answers(feed)[0]
     for key, answer in plain.items():
         assert np.array_equal(noise.exact(feed)[key], np.asarray(answer))

@@ -13,7 +13,7 @@ import tensorflow as tf
 from keras import layers, ops
 
 from pipeline.errors import BadInput
-from pipeline.truth.freeze import freeze
+from pipeline.oracle.freeze import freeze
 from pipeline.truth.refusals import refuse_unexportable
 
 Builder = Callable[[], keras.Model]

@@ -8,7 +8,7 @@ from keras import layers, ops
 
 from pipeline.cases import RANDOM
 from pipeline.errors import BadInput
-from pipeline.truth.freeze import freeze
+from pipeline.oracle.freeze import freeze
 
 
 def test_axes_that_have_to_agree_get_one_name(tmp_path) -> None:

@@ -15,7 +15,7 @@ from pipeline.export.onnx_model import export_onnx
 from pipeline.graph.flatten import flatten_labelled
 from pipeline.graph.read import read
 from pipeline.records import Truth, Verdict, WeightPlacement
-from pipeline.truth.freeze import freeze
+from pipeline.oracle.freeze import freeze
 from pipeline.verify import onnx_half
 from tests.zoo import EITHER, REFUSED, ZOO
 

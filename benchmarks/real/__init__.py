@@ -1,0 +1,1 @@
+"""Real models at real sizes: what an export costs beside Keras' own: `python -m benchmarks.real` (`make real`)."""

@@ -1,0 +1,76 @@
+"""How large a unit in the last place is at each call site of a model: that of the precision it computes in there."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from keras import tree
+
+from pipeline.graph.call import input_names
+from pipeline.graph.read import INPUTS, CallGraph, CallSite, TensorRef
+
+# The distance from 1 to the next number.
+UNITS = {"float64": 2.0**-52, "float32": 2.0**-23, "float16": 2.0**-10, "bfloat16": 2.0**-7}
+SINGLE = UNITS["float32"]
+
+
+@dataclass(frozen=True)
+class Units:
+    """Units of results, by the `id` of the operation that gives them, and those on inputs, by name.
+
+    An operation that is not among them (a layer inside another) has that of the one around it.
+    """
+
+    results: Mapping[int, float] = field(default_factory=dict)
+    inputs: Mapping[str, float] = field(default_factory=dict)
+
+    def at(self, operation: Any, around: float) -> float:
+        """The unit of an operation's results, `around` being that of the operation that it runs in."""
+        return self.results.get(id(operation), around)
+
+    def on_input(self, name: str) -> float:
+        """The unit on an input: of those that read it the coarsest. It stands for the order in which they sum."""
+        return self.inputs.get(name, self.coarsest)
+
+    @property
+    def coarsest(self) -> float:
+        """The largest anywhere; that of single precision where nothing is known."""
+        return max(self.results.values(), default=SINGLE)
+
+
+# A model that computes in single precision throughout.
+IN_SINGLE = Units()
+
+
+def units_of(model: Any, graph: CallGraph, same: Mapping[int, Any]) -> Units:
+    """The units of a model, for a copy of it.
+
+    Args:
+        model: whose precisions count.
+        graph: it, read.
+        same: the operation of the copy by the `id` of the model's; its own where it has none.
+    """
+    results: dict[int, float] = {}
+    inputs: dict[str, float] = {}
+    names = input_names(model)
+    for site in graph.sites:
+        unit = _unit(site)
+        copy = same.get(id(site.layer), site.layer)
+        results[id(copy)] = max(unit, results.get(id(copy), 0.0))
+        for ref in tree.flatten((site.args, site.kwargs)):
+            if isinstance(ref, TensorRef) and ref.site == INPUTS:
+                inputs[names[ref.index]] = max(unit, inputs.get(names[ref.index], 0.0))
+    return Units(results, inputs)
+
+
+def _unit(site: CallSite) -> float:
+    """Of the coarsest precision in which a layer, those inside it included, or a bare operation computes."""
+    if site.is_layer:
+        return _coarsest(layer.compute_dtype for layer in site.layer._flatten_layers())
+    return _coarsest([*site.input_dtypes, str(getattr(site.layer, "dtype", None))])
+
+
+def _coarsest(dtypes: Iterable[str | None]) -> float:
+    return max((UNITS[dtype] for dtype in dtypes if dtype in UNITS), default=SINGLE)

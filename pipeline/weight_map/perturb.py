@@ -1,0 +1,84 @@
+"""Weights that a case moves: which, by how much, the same in every runtime.
+
+A moved weight differs by five to ten per cent in every element: far more than any rounding, and no sign changes (a
+variance stays one).
+"""
+
+from __future__ import annotations
+
+import zlib
+from dataclasses import dataclass
+
+import numpy as np
+
+from pipeline import weight_values
+from pipeline.records import Case
+
+_LEAST, _MOST = 0.05, 0.1
+# Elements after which moves repeat: a prime, so that no row of a weight repeats the one before.
+_PERIOD = 65_537
+# Elements beyond which a weight is moved in places only: as many as are seen whichever row is read.
+MOST_MOVED = 2**27
+
+
+def moved(weight: np.ndarray, seed: int) -> np.ndarray:
+    """A weight with every element moved by a seeded few per cent; zeros by as much of 1. The same for the same seed.
+
+    Moves repeat after a prime number of elements: hundreds of millions are moved in little more time than it takes to
+    read them. Of a weight above `MOST_MOVED` elements only some are moved, evenly spread.
+
+    Args:
+        weight: floating-point numbers of any shape.
+        seed: `seed_of` the weight in a case.
+    """
+    rng = np.random.default_rng(seed)
+    moves = rng.uniform(_LEAST, _MOST, _PERIOD) * rng.choice((-1.0, 1.0), _PERIOD)
+    precision = np.float64 if weight.dtype == np.float64 else np.float32
+    moves = moves.astype(precision)
+    changed = np.array(weight, order="C")
+    step = max(1, -(-weight.size // MOST_MOVED))
+    flat = changed.reshape(-1)[seed % step :: step]
+    for start in range(0, flat.size, _PERIOD):
+        part = flat[start : start + _PERIOD].astype(precision)
+        own = moves[: part.size]
+        flat[start : start + _PERIOD] = np.where(part == 0, own, part + part * own).astype(weight.dtype)
+    return changed
+
+
+def scaled(weight: np.ndarray, gain: float) -> np.ndarray:
+    """A weight times a number, where it has two axes or more: what is added or scales by itself stays."""
+    return weight if weight.ndim < 2 or gain == 1.0 else (weight * np.asarray(gain, weight.dtype)).astype(weight.dtype)
+
+
+def seed_of(name: str, seed: int) -> int:
+    """The seed by which the weight `name` is moved in a case of this seed: each weight of a case moves otherwise."""
+    return zlib.crc32(name.encode()) ^ seed
+
+
+@dataclass(frozen=True)
+class Moving:
+    """What a case does to the weights of a model before it is answered."""
+
+    case: Case
+
+    def moves(self, name: str, dtype: str) -> bool:
+        """Whether the weight `name`, of this dtype, has another value in this case."""
+        is_random = self.case.random_seed is not None and "float" in dtype
+        return is_random or name in self.case.weights or name == self.case.weight
+
+    def steps(self, name: str, dtype: str) -> list[tuple[int, float]]:
+        """The seeds by which the weight is moved one after another, each with the factor that it has afterwards."""
+        found = []
+        if self.case.random_seed is not None and "float" in dtype:
+            found.append((seed_of(name, self.case.random_seed), self.case.random_gain))
+        if name in self.case.weights:
+            found.append((seed_of(name, self.case.weight_seed), 1.0))
+        return found
+
+    def value(self, name: str, own: np.ndarray) -> np.ndarray:
+        """The weight as the case has it, from the model's own."""
+        if name == self.case.weight:  # a case of format 1
+            return weight_values.perturbed(own, self.case.weight_seed)
+        for seed, gain in self.steps(name, own.dtype.name):
+            own = scaled(moved(own, seed), gain)
+        return own

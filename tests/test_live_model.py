@@ -1,0 +1,162 @@
+"""A model that is served and trained by other threads while it is exported."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+from keras import layers
+
+import pipeline
+from pipeline import progress
+
+# Fresh biases hide something, so random weights are asked too; the layers have all that a call could leave behind.
+QUICK = pipeline.ExportOptions(effort="quick")
+
+
+@keras.saving.register_keras_serializable("tests")
+class Counting(layers.Layer):
+    """A layer with a compiled function of its own, a loss and a metric."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+        self.dense = layers.Dense(8, activation="relu")
+        self.seen = keras.metrics.Mean(name="seen")
+
+    def build(self, shape: Any) -> None:
+        """The inner layer's weights."""
+        self.dense.build(shape)
+
+    @tf.function
+    def mixed(self, x: Any) -> Any:
+        """Traced once by whoever calls it first, and kept."""
+        return self.dense(x) + 1.0
+
+    def call(self, x: Any) -> Any:
+        """The mixed input; its mean is a loss and a metric."""
+        y = self.mixed(x)
+        self.add_loss(0.01 * keras.ops.mean(y))
+        self.seen.update_state(y)
+        return y
+
+
+def siamese() -> keras.Model:
+    """Two views through one tower, with regularisers, metrics and a normalisation."""
+    keras.utils.set_random_seed(3)
+    left, right = keras.Input((6,), name="left"), keras.Input((6,), name="right")
+    counting = Counting(name="counting")
+    dense = layers.Dense(8, name="trunk", activity_regularizer="l2", kernel_regularizer="l2")
+    norm = layers.BatchNormalization()
+    drop = layers.Dropout(0.2)
+
+    def tower(x: Any) -> Any:
+        return drop(norm(dense(counting(x))))
+
+    return keras.Model([left, right], layers.Dense(1, name="score")(tower(left) - tower(right)), name="siamese")
+
+
+@contextmanager
+def beside(work: Callable[[], None], stage: str = "") -> Iterator[list[BaseException]]:
+    """Within this block a thread does the work again and again, from a stage on; what it raises is collected."""
+    ended, begun = threading.Event(), threading.Event()
+    raised: list[BaseException] = []
+
+    def again() -> None:
+        begun.wait()
+        while not ended.is_set():
+            try:
+                work()
+            except BaseException as error:
+                raised.append(error)
+                return
+
+    thread = threading.Thread(target=again)
+    thread.start()
+    try:
+        if not stage:
+            begun.set()
+        with progress.listening(lambda told: begun.set() if told.stage == stage else None):
+            yield raised
+    finally:
+        ended.set()
+        begun.set()
+        thread.join()
+
+
+def rows(count: int, seed: int) -> list[np.ndarray]:
+    """Inputs of the model."""
+    rng = np.random.default_rng(seed)
+    return [rng.standard_normal((count, 6)).astype(np.float32) for _ in range(2)]
+
+
+def test_a_thread_that_serves_gets_right_answers_all_the_while(tmp_path: Path) -> None:
+    """Eagerly and compiled, first traced before the export and while it runs."""
+    model = siamese()
+    feed = rows(4, 0)
+    expected = np.asarray(model(feed, training=False))
+    compiled = tf.function(lambda left, right: model([left, right], training=False))
+    np.testing.assert_allclose(np.asarray(compiled(*feed)), expected, rtol=1e-5, atol=1e-6)
+    wrong: list[float] = []
+    answered = 0
+
+    def serve() -> None:
+        nonlocal answered
+        late = tf.function(lambda left, right: model([left, right], training=False))
+        for answer in (model(feed, training=False), compiled(*feed), late(*feed)):
+            answered += 1
+            wrong.extend(np.abs(np.asarray(answer) - expected)[np.abs(np.asarray(answer) - expected) > 1e-5].tolist())
+
+    with beside(serve) as raised:
+        pipeline.export_bundle(model, tmp_path / "bundle", options=QUICK)
+    assert raised == []
+    assert wrong == []
+    assert answered > 10
+    np.testing.assert_allclose(np.asarray(model(feed, training=False)), expected, rtol=1e-5, atol=1e-6)
+
+
+def test_a_model_that_is_trained_meanwhile_is_exported_as_it_was(tmp_path: Path) -> None:
+    """The bundle has the weights of the beginning; training loses no step, and no loss, metric or name."""
+    model = siamese()
+    model.compile(optimizer=keras.optimizers.SGD(0.05), loss="mse", metrics=["mae"])
+    feed, target = rows(8, 1), np.ones((8, 1), np.float32)
+    model.train_on_batch(feed, target)
+    names = [layer.name for layer in model.layers]
+    before = [np.array(weight) for weight in model.weights]
+    steps: list[dict[str, float]] = []
+    started = int(model.optimizer.iterations)
+
+    def train() -> None:
+        steps.append(model.train_on_batch(feed, target, return_dict=True))
+
+    with beside(train, "traces") as raised:
+        bundle = pipeline.export_bundle(model, tmp_path / "bundle", options=QUICK)
+    assert raised == []
+    assert len(steps) > 5
+    assert int(model.optimizer.iterations) - started == len(steps)
+    assert any((np.array(weight) != old).any() for weight, old in zip(model.weights, before, strict=True))
+    assert all(np.isfinite(step["loss"]) and {"loss", "mae"} <= set(step) for step in steps)
+    assert [layer.name for layer in model.layers] == names
+    dense = model.get_layer("trunk")
+    assert dense.activity_regularizer is not None
+    model(feed, training=True)
+    assert len(model.losses) == 5  # of two calls of two layers, and a kernel
+    held = {tensor.name: tensor for tensor in stored(tmp_path / "bundle" / "model.onnx")}
+    kernel = next(each for each in bundle.manifest.weight_map if each.weight == "score/kernel")
+    index = [weight.path for weight in model.weights].index("score/kernel")
+    np.testing.assert_array_equal(held[kernel.initializer or ""].numpy(), before[index])
+    restored = keras.models.load_model(tmp_path / "bundle" / "model.keras", compile=False)
+    assert any(np.array_equal(np.array(each), before[index]) for each in restored.weights)
+
+
+def stored(path: Path) -> list[Any]:
+    """The initializers of an ONNX file."""
+    import onnx_ir as ir
+
+    values = ir.load(path).graph.initializers.values()
+    return [value.const_value for value in values]
