@@ -10,6 +10,7 @@ _BITS = "ONNX can't read the bits of a number: do it outside the model"
 
 _REASONS = {
     "BatchMatrixInverse": _FACTORISATION,
+    "BroadcastGradientArgs": "ONNX can't follow how a derivative was broadcast: write the derivative out as a formula",
     "CTCBeamSearchDecoder": "ONNX has no beam search: decode with strategy='greedy', or outside the model",
     "Cholesky": _FACTORISATION,
     "Eig": _FACTORISATION,

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
 
 import onnx
 import onnx_ir as ir
@@ -24,7 +25,7 @@ _ORDERS = {_B: _I32, _I16: _I32, _U16: _I32, _U32: _I64}
 _MOVES = {_B: _U8, _I16: _D, _U16: _D, _I32: _D, _U32: _D}
 WIDER: dict[str, dict[ir.DataType, ir.DataType]] = {
     **dict.fromkeys(("CumSum", "Gemm", "MatMul", "Pow", "ReduceMean", "ReduceProd", "ReduceSum"), _SUMS),
-    **dict.fromkeys(("ReduceL1", "ReduceSumSquare", "Einsum", "Trilu", "OneHot"), _SUMS),
+    **dict.fromkeys(("ReduceL1", "ReduceSumSquare", "Einsum", "Trilu"), _SUMS),
     **dict.fromkeys(("ReduceMax", "ReduceMin", "ArgMax", "ArgMin"), _ORDERS),
     **dict.fromkeys(("Max", "Min", "Clip", "Pad"), {_I16: _I32, _U16: _I32}),
     **dict.fromkeys(("Less", "LessOrEqual", "Greater", "GreaterOrEqual"), {_B: _U8}),
@@ -36,89 +37,101 @@ WIDER: dict[str, dict[ir.DataType, ir.DataType]] = {
 }
 
 
+# The input whose dtype decides, where that is not the first.
+_DECIDES = {"Where": 1}
+
+
 class WiderDtypesPass(ir.passes.InPlacePass):
     """Casts what an operator reads to a dtype in which it is computed, and its results back.
 
     Shapes and dtypes must have been inferred.
-
-    Args:
-        labels: of the call sites, by the number in their scope, for what is refused.
     """
 
-    def __init__(self, labels: Sequence[str]) -> None:
-        super().__init__()
-        self._labels = labels
-
     def call(self, model: ir.Model) -> ir.passes.PassResult:
-        """Insert casts in place.
-
-        Raises:
-            BadInput: for integers in an operator that ONNX has for other numbers only.
-        """
+        """Insert casts in place."""
         changed = False
         for node in list(model.graph.all_nodes()):
-            changed |= self._widened(node, model.opset_imports.get("", 1))
+            kind = _kind(node, model)
+            wider = WIDER.get(node.op_type, {}).get(kind.dtype) if kind is not None else None
+            if kind is not None and wider is not None:
+                _cast(node, kind, wider)
+                changed = True
         return ir.passes.PassResult(model, modified=changed)
 
-    def _widened(self, node: ir.Node, opset: int) -> bool:
-        schema = _schema(node, opset)
-        places = [] if schema is None else _of_the_type(schema.inputs, len(node.inputs), schema.inputs[0].type_str)
-        dtype = next((value.dtype for place in places if (value := node.inputs[place]) is not None), None)
-        if schema is None or dtype is None:
-            return False
-        wider = WIDER.get(node.op_type, {}).get(dtype)
-        if wider is not None:
-            _cast(node, places, _of_the_type(schema.outputs, len(node.outputs), schema.inputs[0].type_str), wider)
-        elif dtype in _INTEGERS and f"tensor({_name(dtype)})" not in _allowed(schema):
-            told = f"{node.op_type} of {_name(dtype)} ({node.name}), which ONNX does not compute: cast to float32 first"
-            raise BadInput(f"the model can't be converted: {with_call_sites(told, self._labels)}")
-        return wider is not None
+
+def refuse_integers(model: ir.Model, labels: Sequence[str]) -> None:
+    """Refuse integers in an operator that ONNX has for other numbers only.
+
+    Args:
+        model: whose nodes bear the names of the trace.
+        labels: of the call sites, by the number in their scope.
+
+    Raises:
+        BadInput: with the call site.
+    """
+    for node in model.graph.all_nodes():
+        kind = _kind(node, model)
+        if kind is not None and kind.dtype in _INTEGERS and f"tensor({_name(kind.dtype)})" not in kind.allowed:
+            told = f"{node.name} is {node.op_type} of {_name(kind.dtype)}, which ONNX does not have: cast it to float32"
+            raise BadInput(f"the model can't be converted: {with_call_sites(told, labels)}")
 
 
-def _schema(node: ir.Node, opset: int) -> onnx.defs.OpSchema | None:
-    """What ONNX says of an operator of its own that has inputs."""
-    if node.domain not in ("", "ai.onnx") or not onnx.defs.has(node.op_type):
+@dataclass(frozen=True)
+class _Kind:
+    """The dtype that decides at a node: which inputs and outputs have it, and which ONNX allows for them."""
+
+    dtype: ir.DataType
+    read: tuple[int, ...]
+    given: tuple[int, ...]
+    allowed: Collection[str]
+
+
+def _kind(node: ir.Node, model: ir.Model) -> _Kind | None:
+    """None for an operator of another domain or without inputs, and where the dtype is not known."""
+    if node.domain not in ("", "ai.onnx") or not node.inputs or not onnx.defs.has(node.op_type):
         return None
-    schema = onnx.defs.get_schema(node.op_type, opset)
-    return schema if schema.inputs else None
+    schema = onnx.defs.get_schema(node.op_type, model.opset_imports.get("", 1))
+    decides = _DECIDES.get(node.op_type, 0)
+    value, variable = node.inputs[decides], schema.inputs[decides].type_str
+    if value is None or value.dtype is None:
+        return None
+    read, given = _places(schema.inputs, node.inputs, variable), _places(schema.outputs, node.outputs, variable)
+    allowed = [each.allowed_type_strs for each in schema.type_constraints if each.type_param_str == variable]
+    return _Kind(value.dtype, read, given, allowed[0] if allowed else (variable,))
 
 
-def _of_the_type(parameters: Iterable[onnx.defs.OpSchema.FormalParameter], count: int, kind: str) -> list[int]:
-    """The places among `count` inputs or outputs that are of the type `kind`; the last parameter may repeat."""
-    kinds = [parameter.type_str for parameter in parameters]
-    return [place for place in range(count) if kinds[min(place, len(kinds) - 1)] == kind]
-
-
-def _allowed(schema: onnx.defs.OpSchema) -> Collection[str]:
-    kind = schema.inputs[0].type_str
-    found = [each.allowed_type_strs for each in schema.type_constraints if each.type_param_str == kind]
-    return found[0] if found else (kind,)
+def _places(
+    parameters: Sequence[onnx.defs.OpSchema.FormalParameter], values: Sequence[ir.Value | None], variable: str
+) -> tuple[int, ...]:
+    """The places of the values whose type is the variable; the last parameter may repeat."""
+    variables = [parameter.type_str for parameter in parameters]
+    return tuple(place for place in range(len(values)) if variables[min(place, len(variables) - 1)] == variable)
 
 
 def _name(dtype: ir.DataType) -> str:
     return dtype.name.lower()
 
 
-def _cast(node: ir.Node, read: list[int], given: list[int], wider: ir.DataType) -> None:
-    """Have the node compute in `wider` what it reads and gives at these places."""
+def _cast(node: ir.Node, kind: _Kind, wider: ir.DataType) -> None:
+    """Have the node compute in `wider` what it reads and gives of the dtype that decides."""
     assert node.graph is not None
-    for place in read:
+    for place in kind.read:
         value = node.inputs[place]
-        if value is not None and value.dtype != wider:
-            cast = ir.node("Cast", [value], attributes={"to": wider.value}, name=node.name)
-            cast.outputs[0].dtype, cast.outputs[0].shape = wider, value.shape
+        if value is not None:
+            cast = _cast_of(value, wider, node)
             node.graph.insert_before(node, cast)
             node.replace_input_with(place, cast.outputs[0])
-    for place in given:
+    for place in kind.given:
         old = node.outputs[place]
-        dtype = old.dtype
-        if dtype is None:
-            continue
-        cast = ir.node("Cast", [old], attributes={"to": dtype.value}, name=node.name)
-        new = cast.outputs[0]
-        new.dtype, new.shape = dtype, old.shape
-        ir.convenience.replace_all_uses_with(old, new, replace_graph_outputs=True)
+        cast = _cast_of(old, kind.dtype, node)
+        ir.convenience.replace_all_uses_with(old, cast.outputs[0], replace_graph_outputs=True)
         cast.replace_input_with(0, old)
         node.graph.insert_after(node, cast)
-        new.name, old.name = old.name, None
-        old.dtype = wider
+        cast.outputs[0].name, old.name, old.dtype = old.name, None, wider
+
+
+def _cast_of(value: ir.Value, dtype: ir.DataType, node: ir.Node) -> ir.Node:
+    """A cast under the name of the node that it serves."""
+    cast = ir.node("Cast", [value], attributes={"to": dtype.value}, name=node.name)
+    cast.outputs[0].dtype, cast.outputs[0].shape = dtype, value.shape
+    return cast
