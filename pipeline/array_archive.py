@@ -26,8 +26,16 @@ class ArrayArchive:
         self._members = {member.filename: member for member in archive.infolist()}
         self._read: dict[str, np.ndarray] = {}
 
+    def __iter__(self) -> Iterator[str]:
+        """The keys of its arrays."""
+        return (name.removesuffix(".npy") for name in self._members)
+
     def __contains__(self, key: str) -> bool:
         return f"{key}.npy" in self._members
+
+    def names(self) -> tuple[str, ...]:
+        """The names of the arrays, in the order in which they were written."""
+        return tuple(name.removesuffix(".npy") for name in self._members if name.endswith(".npy"))
 
     def __getitem__(self, key: str) -> np.ndarray:
         """The array `key`, which must be there.

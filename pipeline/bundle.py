@@ -6,16 +6,18 @@ import difflib
 import hashlib
 import os
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath
 
 import numpy as np
 from numpy.typing import ArrayLike
 
-from pipeline import cases, store
+from pipeline import cases, frozen_answers, store
 from pipeline.array_archive import ArrayArchive, opened
+from pipeline.budget_rule import Answer, FeatureBudget
 from pipeline.errors import BadInput, one_line
-from pipeline.records import Case, Check, Manifest, TensorSpec, Truth
+from pipeline.frozen_answers import OfOutput, feature_budgets
+from pipeline.records import AxisRule, Case, Check, Manifest, TensorSpec, Truth
 
 MANIFEST = "manifest.json"
 MEASUREMENTS = "measurements.json"
@@ -34,12 +36,20 @@ _MOST_DRAWN = 1 << 29  # elements of inputs that are drawn again; exporting keep
 
 @dataclass(frozen=True)
 class CaseArrays:
-    """A frozen case: inputs and Keras' answers by name; `float64` is None where there is no float64 reference."""
+    """A frozen case: inputs and Keras' answers by name; `float64` is None where there is no float64 reference.
+
+    Answers are whole or, large ones, reduced. `open` has, for outputs that have any, the elements that floating-point
+    numbers leave open and that are not judged: booleans of the whole answer's shape. `noise` has what noise moves each
+    feature by, (features,), and `by_feature` the budgets of each, where an output's features have unlike scales.
+    """
 
     case: Case
     inputs: Mapping[str, np.ndarray]
-    float32: Mapping[str, np.ndarray]
-    float64: Mapping[str, np.ndarray] | None
+    float32: Mapping[str, Answer]
+    float64: Mapping[str, Answer] | None
+    open: Mapping[str, np.ndarray] = field(default_factory=dict)
+    noise: Mapping[str, np.ndarray] = field(default_factory=dict)
+    by_feature: Mapping[str, FeatureBudget] = field(default_factory=dict)
 
 
 def why_no_bundle(directory: Path) -> str | None:
@@ -190,7 +200,15 @@ def read_cases(path: Path, truth: Truth) -> tuple[CaseArrays, ...]:
     _refuse_too_many_drawn(truth)
     with opened(path) as arrays:
         inputs = {case.key: _own_inputs(arrays, case, truth) for case in truth.cases if case.inputs_of is None}
-        return tuple(_case_arrays(arrays, case, truth, inputs) for case in truth.cases)
+        _refuse_denied_float64(arrays, truth)
+        return _with_feature_budgets(tuple(_case_arrays(arrays, case, truth, inputs) for case in truth.cases), truth)
+
+
+def _refuse_denied_float64(arrays: ArrayArchive, truth: Truth) -> None:
+    """Refuse a truth that says there is no float64 reference beside one: the stated rule would judge in its place."""
+    groups = tuple(f"{case.key}/f64" for case in truth.cases)
+    if truth.no_float64 is not None and (denied := next((key for key in arrays if key.startswith(groups)), None)):
+        raise BadInput(f"the frozen truth holds {denied!r} and says that there is no float64 reference")
 
 
 def _refuse_too_many_drawn(truth: Truth) -> None:
@@ -213,20 +231,57 @@ def _case_arrays(
 ) -> CaseArrays:
     """One case; `inputs` are those of the cases that have their own, by key."""
 
-    def group(kind: str, specs: Iterable[TensorSpec]) -> dict[str, np.ndarray]:
-        return {spec.name: _member(arrays, f"{case.key}/{kind}/{spec.name}", spec, case) for spec in specs}
+    def group(kind: str, specs: Iterable[TensorSpec]) -> dict[str, Answer]:
+        return {spec.name: _answer(arrays, kind, spec, case) for spec in specs}
 
     of = case.key if case.inputs_of is None else case.inputs_of
     if of not in inputs:
         raise BadInput(f"case {case.key!r} has the inputs of {of!r}, which is no case with inputs")
     outputs = truth.signature.outputs
     has_float64 = truth.no_float64 is None and not case.is_reported
+    float32 = group("f32", outputs)
     return CaseArrays(
         case=case,
         inputs=inputs[of],
-        float32=group("f32", outputs),
+        float32=float32,
         float64=group("f64", [spec for spec in outputs if _is_float(spec)]) if has_float64 else None,
+        open=frozen_answers.open_elements(arrays, case.key, float32),
+        noise=frozen_answers.noise_by_feature(arrays, case.key, float32),
     )
+
+
+def _with_feature_budgets(found: tuple[CaseArrays, ...], truth: Truth) -> tuple[CaseArrays, ...]:
+    """The cases with the budgets of each feature, where an output's features have unlike scales."""
+    by_output = {}
+    for spec in truth.signature.outputs:
+        if _is_float(spec):
+            held = [
+                OfOutput(
+                    each.case.kind,
+                    each.float32[spec.name],
+                    each.float64[spec.name],
+                    each.open.get(spec.name),
+                    each.noise.get(spec.name),
+                )
+                for each in found
+                if each.float64 is not None
+            ]
+            by_output[spec.name] = feature_budgets(spec.name, spec.dtype, held, truth)
+    return tuple(
+        replace(each, by_feature={name: kinds[each.case.kind] for name, kinds in by_output.items() if kinds})
+        if each.float64 is not None
+        else each
+        for each in found
+    )
+
+
+def _answer(arrays: ArrayArchive, group: str, spec: TensorSpec, case: Case) -> Answer:
+    found = frozen_answers.answer(arrays, case.key, group, spec.name)
+    key = f"{case.key}/{group}/{spec.name}"
+    if found is None:
+        raise BadInput(f"the frozen truth holds no {key!r}, which its record promises: freeze the truth again")
+    _refuse_shape(key, found.shape, spec, case)
+    return found
 
 
 def _drawn_again(case: Case, truth: Truth) -> dict[str, np.ndarray]:
@@ -252,27 +307,35 @@ def _member(arrays: ArrayArchive, key: str, spec: TensorSpec, case: Case) -> np.
     if key not in arrays:
         raise BadInput(f"the frozen truth holds no {key!r}, which its record promises: freeze the truth again")
     array = arrays[key]
-    at_batch = tuple(case.batch if axis == "batch" else axis for axis in spec.shape)
-    if not spec.model_copy(update={"shape": at_batch}).accepts(array.shape):
-        raise BadInput(f"{key!r} in the frozen truth has shape {array.shape}, expected {_axes(at_batch)}")
+    _refuse_shape(key, array.shape, spec, case)
     return array
+
+
+def _refuse_shape(key: str, shape: tuple[int, ...], spec: TensorSpec, case: Case) -> None:
+    at_batch = tuple(case.batch if axis == "batch" else axis for axis in spec.shape)
+    if not spec.model_copy(update={"shape": at_batch}).accepts(shape):
+        raise BadInput(f"{key!r} in the frozen truth has shape {shape}, expected {_axes(at_batch)}")
 
 
 # --- what is fed to a model ---------------------------------------------------------------------------------------
 
 
-def check_feed(inputs: tuple[TensorSpec, ...], feed: Mapping[str, ArrayLike]) -> dict[str, np.ndarray]:
-    """The arrays of `feed` in input order, once every one of them fits. Nothing is cast.
+def check_feed(
+    inputs: tuple[TensorSpec, ...], feed: Mapping[str, ArrayLike], axes: Mapping[str, AxisRule] | None = None
+) -> dict[str, np.ndarray]:
+    """The arrays of `feed` in input order, once every one of them fits, free axes by their rules. Nothing is cast.
 
     onnxruntime compares neither named axes nor, for an LSTM, an empty batch: `[batch, 3]` fed with 1 and 2 rows
     broadcasts, and batch 0 aborts the process (seen with 1.32). So both are refused here.
 
     Raises:
-        BadInput: for a missing or unknown name, a wrong dtype or shape, axes of one name that differ, an empty batch.
+        BadInput: for a missing or unknown name, a wrong dtype or shape, axes of one name that differ, an empty batch,
+            a size that the axis' rule does not admit.
     """
     _refuse_names([spec.name for spec in inputs], feed)
     arrays = {spec.name: _fitting(spec, feed[spec.name]) for spec in inputs}
     _refuse_disagreement(inputs, arrays)
+    _refuse_sizes(inputs, arrays, axes or {})
     return arrays
 
 
@@ -312,6 +375,16 @@ def _refuse_disagreement(inputs: tuple[TensorSpec, ...], arrays: Mapping[str, np
             if size != expected:
                 where = f"{expected} in {name!r} and {size} in {spec.name!r}"
                 raise BadInput(f"axis {axis!r} is {where}: it must have one size")
+
+
+def _refuse_sizes(
+    inputs: tuple[TensorSpec, ...], arrays: Mapping[str, np.ndarray], rules: Mapping[str, AxisRule]
+) -> None:
+    for spec in inputs:
+        for axis, size in zip(spec.shape, arrays[spec.name].shape, strict=True):
+            refusal = rules[axis].refusal(size) if isinstance(axis, str) and axis in rules else None
+            if refusal is not None:
+                raise BadInput(f"axis {axis!r} of input {spec.name!r} is {size}: {refusal}")
 
 
 def _axes(shape: tuple[int | str, ...]) -> str:

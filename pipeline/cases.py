@@ -9,7 +9,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from pipeline.errors import BadInput
-from pipeline.records import REPORTED_KINDS, InputSpec, Signature
+from pipeline.records import REPORTED_KINDS, AxisRule, InputSpec, Signature
 
 # Raised whenever the same seed would give other values, because frozen cases may be kept as a seed alone.
 GENERATOR_VERSION = 2
@@ -59,9 +59,10 @@ def reported_kinds(signature: Signature) -> tuple[str, ...]:
 def generate(signature: Signature, batch: int, seed: int, kind: str = RANDOM) -> dict[str, np.ndarray]:
     """One case: an array for every input, in input order; the same for the same signature, batch, seed and kind.
 
-    Floats are standard normal, ids uniform below the input's bound, other integers small. Every free axis but `batch`
-    gets one size wherever its name occurs. A masked input `(batch, time, ...)` is padded on the right with zeros after
-    at least one valid step, and its valid ids are never 0. A kind other than `random` changes that:
+    Floats are standard normal, ids uniform within the input's bounds, other integers small. Every free axis but `batch`
+    gets one size wherever its name occurs, one that its rule admits. A masked input `(batch, time, ...)` is padded on
+    the right with zeros after at least one valid step, and its valid ids are never 0. A kind other than `random`
+    changes that:
 
     - `scaled S`, `zeros`, `one hot`: floats times S, all 0, or 0 but for a 1 in each row of the last axis;
     - `not a number`, `infinite`: about one float in eight is NaN, or infinite with its own sign;
@@ -69,7 +70,7 @@ def generate(signature: Signature, batch: int, seed: int, kind: str = RANDOM) ->
     - `smallest ids`, `largest ids`: every id (or other integer) the same, of those that are valid;
     - `padded left`, `padded between`, `not padded`, `rows of padding`: where the padding of masked inputs lies; in the
       last every other row has no valid step at all;
-    - `shortest`, `longest`: the free axes, from the shortest that the model takes to 16 times that;
+    - `shortest`, `longest`: the free axes, from the shortest that the model takes to 16 times that, or to the longest;
     - `rising lengths`, `falling lengths`: each free axis one longer, or one shorter, than the one before it.
 
     Raises:
@@ -102,19 +103,42 @@ def sha256_of(feed: Mapping[str, np.ndarray]) -> str:
 
 def _axis_sizes(signature: Signature, batch: int, rng: np.random.Generator, kind: str) -> dict[str, int]:
     sizes = {"batch": batch}
+    ranges = {}
     for spec in signature.inputs:
         for axis in spec.shape:
             if isinstance(axis, str) and axis not in sizes:
-                shortest = signature.shortest_axis
-                sizes[axis] = int(rng.integers(shortest, _LONGEST_IN_SHORTEST * shortest + 1))
+                ranges[axis] = _Lengths(signature.rule(axis), signature.shortest_axis)
+                sizes[axis] = ranges[axis].drawn(rng)
     if kind in _LENGTHS:
-        length = signature.shortest_axis * (_LONGEST_CASE_IN_SHORTEST if kind == "longest" else 1)
-        sizes = {axis: batch if axis == "batch" else length for axis in sizes}
+        times = _LONGEST_CASE_IN_SHORTEST if kind == "longest" else 1
+        sizes |= {axis: lengths.times(times) for axis, lengths in ranges.items()}
     elif kind in _ORDERS:
         # A model may read no further than the shorter of two axes that have to agree: only one order shows it.
-        free = [axis for axis in sizes if axis != "batch"][:: 1 if kind == _ORDERS[0] else -1]
-        sizes |= {axis: signature.shortest_axis + number for number, axis in enumerate(free)}
+        order = list(ranges)[:: 1 if kind == _ORDERS[0] else -1]
+        sizes |= {axis: ranges[axis].longer_by(number) for number, axis in enumerate(order)}
     return sizes
+
+
+class _Lengths:
+    """The sizes at which an axis is tried: those that its rule admits, from the shortest at which the model ran."""
+
+    def __init__(self, rule: AxisRule, shortest: int) -> None:
+        self._step = rule.multiple
+        self._most = None if rule.most is None else rule.rounded_down(rule.most)
+        self._shortest = self._admitted(rule.rounded_up(max(rule.least, shortest)))
+
+    def _admitted(self, size: int) -> int:
+        return size if self._most is None else min(size, self._most)
+
+    def drawn(self, rng: np.random.Generator) -> int:
+        longest = self.times(_LONGEST_IN_SHORTEST)
+        return self._step * int(rng.integers(self._shortest // self._step, longest // self._step + 1))
+
+    def times(self, factor: int) -> int:
+        return self._admitted(factor * self._shortest)
+
+    def longer_by(self, steps: int) -> int:
+        return self._admitted(self._shortest + steps * self._step)
 
 
 def _shape(spec: InputSpec, sizes: dict[str, int]) -> tuple[int, ...]:
@@ -126,8 +150,7 @@ def _draw(spec: InputSpec, sizes: dict[str, int], rng: np.random.Generator, kind
     if _is_float(spec) and kind in (*_FLOAT_KINDS, *REPORTED_KINDS):
         values = _of_float_kind(values, kind, rng)
     elif kind in _ID_KINDS and not _is_float(spec) and spec.dtype != "bool":
-        bound = _largest_id(spec) if kind == "largest ids" else min(1, _largest_id(spec)) if spec.is_masked else 0
-        values = np.full_like(values, bound)
+        values = np.full_like(values, _largest_id(spec) if kind == "largest ids" else _smallest_id(spec))
     if _has_padding(spec):
         _pad(values, rng, kind)
     return values
@@ -166,11 +189,15 @@ def _values(spec: InputSpec, shape: tuple[int, ...], rng: np.random.Generator) -
         return rng.integers(0, 2, shape).astype(np.bool_)
     # Keras' default input dtype is float32, also where an embedding reads the values as ids.
     if spec.dtype in _INTEGERS or spec.dtype in _FLOATS:
-        below = _largest_id(spec) + 1
-        return rng.integers(min(1, below - 1) if spec.is_masked else 0, below, shape).astype(spec.dtype)
+        return rng.integers(_smallest_id(spec), _largest_id(spec) + 1, shape).astype(spec.dtype)
     raise BadInput(
         f"input {spec.name!r} has dtype {spec.dtype}, for which no cases are drawn: give real samples instead"
     )
+
+
+def _smallest_id(spec: InputSpec) -> int:
+    """The smallest id that is valid: where there is a mask 0 is padding, unless it is the only id."""
+    return min(max(spec.ids_from, 1 if spec.is_masked else 0), _largest_id(spec))
 
 
 def _largest_id(spec: InputSpec) -> int:

@@ -53,6 +53,10 @@ InputOption = Annotated[
     list[str] | None,
     typer.Option("--input", metavar="NAME=SHAPE:DTYPE", help="What a subclassed model takes: x=None,28,28:float32."),
 ]
+SamplesOption = Annotated[
+    Path | None,
+    typer.Option("--samples", metavar="FILE.npz", help="Real inputs by name, where drawn ones don't run."),
+]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print the result for a program.")]
 VariantOption = Annotated[str, typer.Option("--variant", help="shared, or unshared: the twin.")]
 
@@ -122,10 +126,15 @@ def export(
     weights: WeightsOption = None,
     imports: ImportOption = None,
     data: DataOption = None,
+    samples: SamplesOption = None,
+    publish_samples: Annotated[
+        bool, typer.Option("--publish-samples", help="Let rows of real inputs lie in the bundle.")
+    ] = False,
     as_json: JsonOption = False,
 ) -> None:
     """Export models to bundles; each is verified before it is published."""
-    options = stages.export_options(opset, [name.strip() for name in formats.split(",") if name.strip()], inputs or ())
+    names = [name.strip() for name in formats.split(",") if name.strip()]
+    options = stages.export_options(opset, names, inputs or (), samples=samples, publish_samples=publish_samples)
     manifests: list[BaseModel] = []
 
     def one(text: str) -> bool:

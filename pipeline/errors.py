@@ -1,4 +1,4 @@
-"""The ways a command can end badly, and how an error is told in one line."""
+"""The ways a command can end badly, and how an error is told in one line: anybody's, or what a model said."""
 
 from __future__ import annotations
 
@@ -13,6 +13,57 @@ def one_line(error: BaseException) -> str:
     """The message of an exception of somebody else's code: without line breaks and colours, cut where it gets long."""
     text = " ".join(_TERMINAL_COLOURS.sub("", str(error)).split()) or type(error).__name__
     return text if len(text) <= _MESSAGE_CHARACTERS else text[:_MESSAGE_CHARACTERS].rstrip() + "…"
+
+
+# What TensorFlow and Keras write around the message of the code that refused, and where it was.
+_PLACE = re.compile(r"\{\{node ([^}]+)\}\}")
+_MARKS = re.compile(
+    r"\{\{function_node [^}]*\}\}|\[\[\{\{node [^}]*\}\}\]\]|\[Op:[^\]]*\](?: name:)?| for '\{\{node .*", re.DOTALL
+)
+_FIRST_ROOT = re.compile(r"\s*\d+ root error\(s\) found\.\s*\(0\) (?:[A-Z_]+: )?(.*?)(?=\n\s*\(1\) |\Z)", re.DOTALL)
+_STACK = re.compile(
+    r'Graph execution error:|Detected at node|<stack traces unavailable>|in user code:| +File "|[\s~^]*$'
+)
+_TRACEBACK = "\nTraceback (most recent call last):"
+# Keras: which layer, what it raised, the arguments that it was given.
+_BEFORE, _CAUSE, _BEHIND = "Exception encountered when calling ", "Error encountered:", "Arguments received by "
+
+
+def told(error: BaseException) -> str:
+    """The message of a model's own code in one line, without what TensorFlow and Keras write around it.
+
+    They wrap it in stacks, in the arguments of every layer on the way, and in the node where it came up; that node is
+    told behind it, because its name says which layer it is in.
+    """
+    text = _TERMINAL_COLOURS.sub("", str(error))
+    text = _without_stacks(_without_keras(text))
+    root = _FIRST_ROOT.match(text)
+    text = text if root is None else root.group(1)
+    places = _PLACE.findall(text)
+    place = f" (at {places[-1]})" if places else ""
+    message = one_line(Exception(_MARKS.sub("", text)))
+    return f"{message if message != 'Exception' else type(error).__name__}{place}"
+
+
+def _without_keras(text: str) -> str:
+    """What a layer raised, without the layers that it was called by."""
+    while text.startswith(_BEFORE) and "\n" in text:
+        text = text.partition("\n")[2].strip()
+        text = text.rpartition(_BEHIND)[0].strip() or text
+    return text.rpartition(_CAUSE)[2].strip()
+
+
+def _without_stacks(text: str) -> str:
+    """Without lines of stacks and the code in them; what stands behind a traceback repeats what stood before."""
+    before, _, behind = text.partition(_TRACEBACK)
+    places = "".join(f"\n[[{{{{node {place}}}}}]]" for place in _PLACE.findall(behind))
+    kept: list[str] = []
+    is_code = False
+    for line in f"{before}{places}".splitlines():
+        if not _STACK.match(line) and not (is_code and line.startswith("        ")):
+            kept.append(line)
+        is_code = line.lstrip().startswith('File "') or (is_code and not line.strip())
+    return "\n".join(kept)
 
 
 def _as_line(message: str) -> str:

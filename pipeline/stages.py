@@ -157,15 +157,27 @@ def export(
 
 
 def export_options(
-    opset: int, formats: Sequence[str], inputs: Sequence[str] = (), effort: str = "standard"
+    opset: int,
+    formats: Sequence[str],
+    inputs: Sequence[str] = (),
+    effort: str = "standard",
+    samples: Path | None = None,
+    publish_samples: bool = False,
 ) -> ExportOptions:
-    """The options of an export, checked; `inputs` as `NAME=SHAPE:DTYPE`."""
+    """The options of an export, checked; `inputs` as `NAME=SHAPE:DTYPE`, `samples` an `.npz` archive."""
     from pipeline.export.options import ExportOptions, input_signature
+    from pipeline.samples import load_samples
 
-    signature = input_signature(inputs) if inputs else None
     chosen: Any = tuple(formats)  # checked by ExportOptions
     asked: Any = effort
-    return ExportOptions(opset=opset, formats=chosen, input_signature=signature, effort=asked)
+    return ExportOptions(
+        opset=opset,
+        formats=chosen,
+        input_signature=input_signature(inputs) if inputs else None,
+        effort=asked,
+        samples=None if samples is None else load_samples(samples),
+        publish_samples=publish_samples,
+    )
 
 
 def _fill_trained(subject: Resolved, model: keras.Model, variant: Variant) -> TrainingRecord | None:

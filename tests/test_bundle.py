@@ -8,7 +8,7 @@ import pytest
 from pipeline import bundle
 from pipeline.cases import GENERATOR_VERSION
 from pipeline.errors import BadInput
-from pipeline.records import Case, FileDigest, InputSpec, Signature, TensorSpec, Truth
+from pipeline.records import AxisRule, Case, FileDigest, InputSpec, Signature, TensorSpec, Truth
 from pipeline.store import digest
 from tests.small_bundle import SIGNATURE, WIDTH, write_bundle, write_truth
 
@@ -334,6 +334,53 @@ def test_axes_of_one_name_within_one_input_must_agree():
     spec = TensorSpec(name="bias", shape=("time", "time"), dtype="float32")
     with pytest.raises(BadInput, match="axis 'time' is 2 in 'bias' and 3 in 'bias'"):
         bundle.check_feed((spec,), {"bias": np.zeros((2, 3), np.float32)})
+
+
+IDS = InputSpec(name="ids", shape=("batch", "time"), dtype="int32", ids_below=9)
+TABLE = AxisRule(most=32, reason="the table 'positions' has 32 rows")
+
+
+@pytest.mark.parametrize(
+    ("rule", "size", "refusal"),
+    [
+        (TABLE, 33, "it must be at most 32, because the table 'positions' has 32 rows"),
+        (AxisRule(multiple=4), 6, "it must be a multiple of 4"),
+        (AxisRule(least=9, multiple=4, most=64), 8, "it must be a multiple of 4, at least 9, at most 64"),
+        (AxisRule(least=5, most=5), 4, "it must be exactly 5"),
+        (AxisRule(least=5, multiple=8, most=15), 16, "it must be exactly 8"),
+    ],
+)
+def test_a_size_that_the_model_does_not_take_is_refused_with_the_reason(rule, size, refusal):
+    """The axis, the input, the size that came, and which sizes do."""
+    with pytest.raises(BadInput) as refused:
+        bundle.check_feed((IDS,), {"ids": np.zeros((2, size), np.int32)}, {"time": rule})
+    assert str(refused.value) == f"axis 'time' of input 'ids' is {size}: {refusal}"
+
+
+@pytest.mark.parametrize(
+    ("rule", "sizes"), [(TABLE, (1, 32)), (AxisRule(least=9, multiple=4, most=64), (12, 64)), (AxisRule(), (1, 1000))]
+)
+def test_the_sizes_that_a_rule_admits_are_fed(rule, sizes):
+    """The first and the last of them."""
+    for size in sizes:
+        bundle.check_feed((IDS,), {"ids": np.zeros((2, size), np.int32)}, {"time": rule})
+
+
+def test_a_rule_that_admits_no_size_is_no_rule():
+    """No multiple of 8 lies between 9 and 15; no id between 5 and 5."""
+    with pytest.raises(ValueError, match="no size is a multiple of 8, at least 9, at most 15"):
+        AxisRule(least=9, multiple=8, most=15)
+    with pytest.raises(ValueError, match="ids from 5 and below 5"):
+        InputSpec(name="ids", shape=(2,), dtype="int32", ids_below=5, ids_from=5)
+
+
+def test_rules_are_written_where_there_are_some_and_nowhere_else():
+    """What a reader of before knows stays as it was."""
+    plain = Signature(inputs=(IDS,), outputs=())
+    assert not {"axes", "ids_from"} & set(json.dumps(plain.model_dump()).replace('"', " ").split())
+    ruled = plain.model_copy(update={"axes": {"time": TABLE}})
+    assert Signature.model_validate_json(ruled.model_dump_json()) == ruled
+    assert Signature.model_validate_json(plain.model_dump_json()).axes == {}
 
 
 def test_a_case_of_a_static_batch_reads(tmp_path):

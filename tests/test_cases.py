@@ -3,7 +3,7 @@ import pytest
 
 from pipeline.cases import generate, kinds, reported_kinds, sha256_of
 from pipeline.errors import BadInput
-from pipeline.records import InputSpec, Signature
+from pipeline.records import AxisRule, InputSpec, Signature
 
 
 def signature(*inputs: InputSpec) -> Signature:
@@ -170,6 +170,58 @@ def test_free_axes_are_the_shortest_and_much_longer():
     short = Signature(inputs=(TEXT,), outputs=(), shortest_axis=4)
     assert generate(short, 2, 1, "shortest")["text"].shape == (2, 4)
     assert generate(short, 2, 1, "longest")["text"].shape == (2, 64)
+
+
+ALL_KINDS = ("random", "shortest", "longest", "rising lengths", "falling lengths")
+
+
+def lengths(rule: AxisRule, shortest: int = 3) -> dict[str, set[int]]:
+    """The sizes of a free axis of that rule, by kind of case, over many seeds."""
+    ruled = Signature(inputs=(SERIES, TEXT), outputs=(), shortest_axis=shortest, axes={"time": rule})
+    return {kind: {generate(ruled, 1, seed, kind)["text"].shape[1] for seed in range(60)} for kind in ALL_KINDS}
+
+
+def test_a_free_axis_is_never_longer_than_its_rule_admits():
+    """Four times the shortest, and sixteen times, stop at the last row of the table."""
+    found = lengths(AxisRule(most=6))
+    assert found["random"] == {3, 4, 5, 6}
+    assert (found["shortest"], found["longest"]) == ({3}, {6})
+
+
+def test_a_free_axis_is_a_multiple_where_it_has_to_be_one():
+    """In every kind of case, those that make one axis longer than another among them."""
+    found = lengths(AxisRule(multiple=4, least=5))
+    assert found["random"] == {8, 12, 16, 20, 24, 28, 32}
+    assert (found["shortest"], found["longest"]) == ({8}, {128})
+    assert found["rising lengths"] == {12}
+    assert found["falling lengths"] == {8}
+
+
+def test_a_table_shorter_than_the_shortest_axis_to_try_decides():
+    """Two rows are two steps."""
+    assert set().union(*lengths(AxisRule(most=2)).values()) == {2}
+
+
+def test_an_axis_that_takes_one_size_has_it_in_every_case():
+    """Of any kind."""
+    assert set().union(*lengths(AxisRule(least=37, most=37)).values()) == {37}
+
+
+def test_rules_leave_the_draws_of_other_axes_as_they_are():
+    """A frozen case may be kept as a seed alone: the generator's version stays while this digest does."""
+    free = Signature(inputs=(TEXT, SERIES), outputs=())
+    feeds = [generate(free, 3, 5, kind) for kind in kinds(free)]
+    assert "".join(sha256_of(feed)[:4] for feed in feeds) == DIGESTS_OF_VERSION_2
+
+
+DIGESTS_OF_VERSION_2 = "e0ff6116733dcba407e55d0e662e4128bb68520b4437b6030e5db44b76051d8a5b4e"
+
+
+def test_integers_that_divide_are_never_zero():
+    """Nor is the smallest id of a case of smallest ids."""
+    divisor = InputSpec(name="n", shape=("batch", 50), dtype="int32", ids_from=1)
+    assert set(np.unique(one(divisor))) == set(range(1, 10))
+    assert set(np.unique(of_kind("smallest ids", divisor))) == {1}
 
 
 def test_of_two_free_axes_each_is_the_longer_once():

@@ -61,9 +61,10 @@ class Bundle:
 
         Raises:
             BadInput: for a missing or unknown name, a wrong dtype or shape (nothing is cast), axes of one name that
-                differ, an empty batch, or values that onnxruntime refuses (an id outside its table).
+                differ or are of a size that the model does not take, an empty batch, or values that onnxruntime
+                refuses (an id outside its table).
         """
-        arrays = check_feed(self.inputs, feed)
+        arrays = check_feed(self.inputs, feed, self.manifest.signature.axes)
         names = [spec.name for spec in self.outputs]
         try:
             answers = self.session.run(names, arrays)

@@ -17,6 +17,7 @@ def model_card(manifest: Manifest) -> str:
         "## Inputs and outputs",
         _table(manifest.signature.inputs, manifest.signature.outputs),
         "Axes of one name must agree; an empty batch is refused.",
+        *_rules(manifest),
         "## Sharing",
         f"{stored:,} parameters are stored; with a copy for each call site there would be {unshared:,}.",
         *(_shared_lines(manifest) or ["No layer is called at two places."]),
@@ -30,7 +31,7 @@ def model_card(manifest: Manifest) -> str:
 
 
 def _code(manifest: Manifest) -> str:
-    feed = ", ".join(f'"{spec.name}": {_example(spec)}' for spec in manifest.signature.inputs)
+    feed = ", ".join(f'"{spec.name}": {_example(spec, manifest)}' for spec in manifest.signature.inputs)
     return "\n".join(
         [
             "```python",
@@ -43,9 +44,25 @@ def _code(manifest: Manifest) -> str:
     )
 
 
-def _example(spec: TensorSpec) -> str:
-    shape = tuple(axis if isinstance(axis, int) else (1 if axis == "batch" else 8) for axis in spec.shape)
+def _example(spec: TensorSpec, manifest: Manifest) -> str:
+    shape = tuple(axis if isinstance(axis, int) else _example_size(axis, manifest) for axis in spec.shape)
     return f'np.zeros({shape}, "{spec.dtype}")'
+
+
+def _example_size(axis: str, manifest: Manifest) -> int:
+    """One row, and a few steps of every other free axis, as many as its rule admits."""
+    rule = manifest.signature.rule(axis)
+    size = rule.rounded_up(max(rule.least, 1 if axis == "batch" else 8))
+    return size if rule.admits(size) else rule.smallest
+
+
+def _rules(manifest: Manifest) -> list[str]:
+    """A list of the free axes that do not take every size; nothing where all do."""
+    lines = [
+        f"- `{axis}`: {rule.told()}{f' ({rule.reason})' if rule.reason else ''}"
+        for axis, rule in manifest.signature.axes.items()
+    ]
+    return ["Other sizes of these axes are refused:", "\n".join(lines)] if lines else []
 
 
 def _table(inputs: tuple[TensorSpec, ...], outputs: tuple[TensorSpec, ...]) -> str:

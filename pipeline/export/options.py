@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal, get_args
+
+from numpy.typing import ArrayLike
 
 from pipeline.errors import BadInput
 from pipeline.records import Effort, Format
@@ -27,6 +29,8 @@ class ExportOptions:
             are absent.
         effort: how much Keras is asked: `standard` as much as the model's size allows, `thorough` all that is ever
             asked, `quick` the least that says anything.
+        samples: real inputs by name, `(rows, ...)`: asked beside drawn ones, and the truth where drawn ones don't run.
+        publish_samples: whether rows of real inputs may lie in the bundle.
 
     Raises:
         BadInput: for an opset, a format or a choice that is not known.
@@ -37,6 +41,8 @@ class ExportOptions:
     batched: Literal["never"] = "never"
     input_signature: Mapping[str, Any] | None = None
     effort: Effort = "standard"
+    samples: Mapping[str, ArrayLike] | None = field(default=None, compare=False, repr=False)
+    publish_samples: bool = False
 
     def __post_init__(self) -> None:
         formats = (self.formats,) if isinstance(self.formats, str) else tuple(self.formats or ())
@@ -53,6 +59,8 @@ class ExportOptions:
         signature = self.input_signature
         if signature is not None and not (isinstance(signature, Mapping) and signature):
             raise BadInput("input_signature is not a dict: give a keras.InputSpec or a shape by input name")
+        if self.samples is not None and not isinstance(self.samples, Mapping):
+            raise BadInput(f"samples are a {type(self.samples).__name__}, not a dict: give an array by input name")
 
 
 @dataclass(frozen=True)

@@ -35,17 +35,20 @@ class _Served(tf.Module):  # type: ignore[misc]
         self.serve = serve
 
 
-def export_saved_model(model: keras.Model, signature: Signature, directory: Path, snapshot: Snapshot) -> None:
-    """Write the SavedModel of a model at inference, with the weights of a snapshot.
+def export_saved_model(
+    model: keras.Model, signature: Signature, directory: Path, snapshot: Snapshot | None = None
+) -> None:
+    """Write the SavedModel of a model at inference, with the weights of a snapshot; one is taken if none is given.
 
     TensorFlow does not allow every sign in the name of a signature's input: others become `_` (`right image:0` is
     served as `right_image_0`). Outputs keep their names.
     """
+    copies = snapshot or Snapshot(model)
     call = named_call(model, signature)
     inputs = [spec.name for spec in signature.inputs]
 
     def positional(*tensors: Any) -> dict[str, Any]:
-        with snapshot.read():
+        with copies.read():
             answers = call(dict(zip(inputs, tensors, strict=True)))
         return {name: tf.identity(answer) for name, answer in answers.items()}
 

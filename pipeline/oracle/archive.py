@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
 
 from pipeline import cases
 from pipeline.records import Case
+from pipeline.truth.budgets import Settled
 
 Arrays = Mapping[str, np.ndarray]
 
@@ -22,12 +23,12 @@ class Archive:
     arrays: dict[str, np.ndarray] = field(default_factory=dict)
     _size: int = 0
 
-    def add(self, case: Case, feed: Arrays, float32: Arrays, float64: Arrays | None) -> Case | None:
+    def add(self, settled: Settled, feed: Arrays) -> Case | None:
         """The case as it was added: with its inputs, or without those that can be drawn again; None if it is too large.
 
         The first case is always there, so that something is.
         """
-        answers = _answers(case, float32, float64)
+        case, answers = settled.case, settled.arrays(())
         inputs = {} if case.inputs_of is not None else {f"{case.key}/in/{name}": value for name, value in feed.items()}
         room = MOST_BYTES - self._size
         if not self.arrays or _bytes(inputs) + _bytes(answers) <= room:
@@ -38,15 +39,14 @@ class Archive:
         self._take(answers)
         return case.model_copy(update={"inputs_sha256": cases.sha256_of(feed)})
 
+    def add_noise(self, settled: Iterable[Settled], by_feature: tuple[str, ...]) -> None:
+        """Add what budgets of features follow from beside the answers: it is small, and no case is judged without."""
+        for each in settled:
+            self._take({key: value for key, value in each.arrays(by_feature).items() if key not in self.arrays})
+
     def _take(self, arrays: Arrays) -> None:
         self.arrays |= arrays
         self._size += _bytes(arrays)
-
-
-def _answers(case: Case, float32: Arrays, float64: Arrays | None) -> dict[str, np.ndarray]:
-    """A case's answers under their names in the archive."""
-    groups = (("f32", float32), ("f64", float64 or {}))
-    return {f"{case.key}/{group}/{name}": value for group, arrays in groups for name, value in arrays.items()}
 
 
 def _bytes(arrays: Arrays) -> int:

@@ -30,11 +30,15 @@ class NoAnswer(Exception):
 
 @dataclass(frozen=True)
 class Answers:
-    """What a model gave for one case, by the keys of its outputs; `float64` is None where it has no float64 form."""
+    """What a model gave for one case, by the keys of its outputs; `float64` is None where it has no float64 form.
+
+    `decided` are the answers under the noise that shows what is not decided, where some outputs are no floats.
+    """
 
     float32: dict[str, np.ndarray]
     float64: dict[str, np.ndarray] | None
     noisy: tuple[dict[str, np.ndarray], ...]
+    decided: tuple[dict[str, np.ndarray], ...] = ()
 
 
 class Oracle:
@@ -49,8 +53,10 @@ class Oracle:
         self._conversation: Conversation | None = None
         self._loaded: Path | None = None
         self._wanted: Path | None = None
-        self._asked = 0
-        self._start()  # it loads TensorFlow while the model is traced here
+
+    def start(self) -> None:
+        """Start the process, if none runs: it loads TensorFlow while its model is still being traced."""
+        self._start()
 
     def _start(self) -> Conversation:
         if self._conversation is None or not self._conversation.is_alive:
@@ -101,7 +107,7 @@ class Oracle:
             },
             limits,
         )
-        return _answers(out, draws)
+        return _answers(out)
 
     def _ask(self, question: dict[str, Any], limits: Limits) -> None:
         conversation = self._start()
@@ -126,14 +132,17 @@ class Oracle:
         self._conversation = None
 
 
-def _answers(path: Path, draws: int) -> Answers:
+def _answers(path: Path) -> Answers:
     groups: dict[str, dict[str, np.ndarray]] = {}
     with np.load(path, allow_pickle=False) as archive:
         for name in archive.files:
             group, _, key = name.partition("/")
             groups.setdefault(group, {})[key] = archive[name]
-    noisy = (groups.get(f"noisy{number}") for number in range(draws))
-    return Answers(groups["f32"], groups.get("f64"), tuple(each for each in noisy if each is not None))
+    noisy, decided = (
+        tuple(answers for group, answers in groups.items() if group.startswith(prefix))
+        for prefix in ("noisy", "decided")
+    )
+    return Answers(groups["f32"], groups.get("f64"), noisy, decided)
 
 
 _kept: list[Oracle] = []

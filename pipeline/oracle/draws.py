@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 
 import numpy as np
 
-from pipeline.truth.plan import DRAWS
+from pipeline.truth.plan import DECISION_UNITS, DECISIONS_A_DRAW, DRAWS, FIRST_DECISION
 
 Arrays = Mapping[str, np.ndarray]
 # From inputs by name, the size of a move at each call site, 1 where every element is off by a unit of its own at least
@@ -19,7 +19,7 @@ class Draws:
 
     Args:
         run: the model.
-        units: the unit of each call site's result, relative to its scale.
+        units: the unit of each result, or feature of one, relative to its scale.
     """
 
     def __init__(self, run: RunNoisy, units: np.ndarray) -> None:
@@ -40,3 +40,8 @@ class Draws:
     def answers(self, feed: Arrays, draws: int = DRAWS) -> tuple[dict[str, np.ndarray], ...]:
         """The outputs with noise inside, of several draws."""
         return tuple(self._run(feed, self._moves, 1.0, draw)[0] for draw in range(draws))
+
+    def decisions(self, feed: Arrays, draws: int = DRAWS) -> tuple[dict[str, np.ndarray], ...]:
+        """The outputs with noise of any size up to some units: what differs between these is not decided."""
+        numbers = range(FIRST_DECISION, FIRST_DECISION + DECISIONS_A_DRAW * draws)
+        return tuple(self._run(feed, DECISION_UNITS * self._moves, DECISION_UNITS, number)[0] for number in numbers)

@@ -24,10 +24,10 @@ from pipeline.oracle.traced import Traced, input_key, output_key, traced
 from pipeline.oracle.visibility import most_visible, tried
 from pipeline.oracle.work import work_of
 from pipeline.progress import advance, stage
-from pipeline.records import Case, Effort, Signature, Truth
+from pipeline.records import Budget, Case, Effort, Signature, Truth
 from pipeline.store import digest, refusing_unwritable, write_record
 from pipeline.truth import plan as plans
-from pipeline.truth.budgets import Answered, budgets
+from pipeline.truth.budgets import Answered, Settled, budgets, judged_by_feature
 from pipeline.truth.eager import eager_differences
 from pipeline.truth.float64 import MOST_ELEMENTS
 from pipeline.truth.refusals import refuse_unexportable
@@ -44,6 +44,8 @@ SEED = 20250130
 _LEAST_S, _TIMES = 120.0, 100.0
 # Of a case that only is to be reported.
 _LEAST_REPORTED_S = 20.0
+# Answers of more elements than this are reduced (`subsets.py`); where the archive is full, those of more than that.
+_WHOLE, _REDUCED = 2**15, 2**12
 
 
 def freeze(
@@ -80,6 +82,7 @@ class Asked:
         self._ends = contextlib.ExitStack()
         with contextlib.ExitStack() as ends:
             self._oracle: Oracle = ends.enter_context(opened())
+            self._oracle.start()
             self._folder = Path(ends.enter_context(tempfile.TemporaryDirectory(prefix="shared-layers-traced-")))
             self._model, self._effort = model, effort
             with stage("plan"):
@@ -155,16 +158,22 @@ class _Freezing:
         self._no_float64 = asked._traced.no_float64
         self._not_judged: list[str] = []
         self._archive = Archive()
+        self._settled: dict[str, Settled] = {}
+        self._first_answered: tuple[Arrays, Arrays] | None = None
+        self._signature = asked.signature
 
     def to_disk(self, folder: Path) -> Truth:
         """Ask everything, and write it down."""
         signature = self._signature_that_runs()
         plan = self._plan_of(signature)
+        self._signature = signature
         kept = list(self._answered(signature, plan))
+        judged = [each for each in kept if not each.case.is_reported]
+        self._archive.add_noise(kept, judged_by_feature(signature, judged))
         samples = folder / "samples.npz"
         with refusing_unwritable(folder):
             np.savez_compressed(samples, **self._archive.arrays)  # type: ignore[arg-type]
-        found = budgets(self._asked._model, signature, (each for each in kept if not each.case.is_reported))
+        found = budgets(self._asked._model, signature, judged)
         truth = Truth(
             signature=signature,
             cases=tuple(each.case for each in kept),
@@ -172,13 +181,24 @@ class _Freezing:
             weights={each.name: weight_values.digest_of(self._snapshot.value(each.variable)) for each in self._weights},
             generator=cases.GENERATOR_VERSION,
             no_float64=self._no_float64,
-            notes=self._eager_notes(signature, kept[0], found),
+            notes=self._eager_notes(found),
             plan=plan.plan,
             not_judged=tuple(self._not_judged),
+            not_asked=self._not_asked(signature, {each.case.kind for each in kept}),
             samples=digest(samples),
         )
         write_record(folder / "truth.json", truth)
         return truth
+
+    def _not_asked(self, signature: Signature, kinds: set[str]) -> dict[str, str]:
+        """The kinds that the signature asks for and of which no case is there, each with the reason that was told."""
+        reasons = [line for line in self._not_judged if line.startswith("case ")]
+        missing = [kind for kind in cases.kinds(signature) if kind not in kinds]
+        named = {kind: f"case {kind.replace(' ', '_')}" for kind in missing}
+        return {
+            kind: next((line for line in reasons if line.startswith(named[kind])), "it was not planned")
+            for kind in missing
+        }
 
     # --- what is asked -------------------------------------------------------------------------------------------
 
@@ -232,7 +252,7 @@ class _Freezing:
 
     # --- asking --------------------------------------------------------------------------------------------------
 
-    def _answered(self, signature: Signature, plan: plans.Asked) -> Iterator[Answered]:
+    def _answered(self, signature: Signature, plan: plans.Asked) -> Iterator[Settled]:
         """Every answer, in the order of the cases; those that reached a limit are told in `not_judged`."""
         ordinary = list(self._ordinary(signature, plan))
         # Noise is of the scales that results have for ordinary inputs: the largest random case of not too many rows.
@@ -307,23 +327,23 @@ class _Freezing:
             return None
 
     def _of_moved(
-        self, moved: list[Case], base: _Question, plan: plans.Asked, done: int, total: int
-    ) -> Iterator[Answered]:
+        self, moved: list[Case], inputs: _Question, plan: plans.Asked, done: int, total: int
+    ) -> Iterator[Settled]:
         """The cases with moved weights. A round that affords no noise of its own has that of what it changes."""
-        noise: Answered | None = None
+        noise = self._settled.get(inputs.case.key)
         for number, case in enumerate(moved, start=done):
             advance(number, total)
-            question = _Question(case, base.feed)
+            question = _Question(case, inputs.feed)
             draws = plan.round_draws if case.weights else plan.draws
             moved_weights = moves(case, self._weights, self._snapshot)
             answers = self._judged(question, draws, moved_weights, at_scale=not case.weights)
             if answers is None:
                 continue
-            for kept in self._kept(question, answers):
-                noise = kept if not case.weights else noise
-                yield kept
+            like = noise if case.weights and not draws else None
+            yield from self._kept(question, answers, like)
+            noise = noise if case.weights else self._settled.get(case.key)
 
-    def _of_reported(self, question: _Question) -> Iterator[Answered]:
+    def _of_reported(self, question: _Question) -> Iterator[Settled]:
         """Keras' float32 answers to what is reported and not judged, where it gives any."""
         limits = Limits(_LEAST_REPORTED_S + _TIMES * self._work.case(question.case.batch, 0), free_memory())
         try:
@@ -348,24 +368,32 @@ class _Freezing:
             feed, limits, moved, in_float64=in_float64, draws=draws if in_float64 else 0, at_scale=at_scale
         )
 
-    def _kept(self, question: _Question, answers: Answers) -> Iterator[Answered]:
-        """The case with its answers, if there is room for them."""
+    def _kept(self, question: _Question, answers: Answers, like: Settled | None = None) -> Iterator[Settled]:
+        """The case with its answers, large ones reduced, if there is room for them; with the noise of another's."""
         named = self._asked.named
         float64 = None if answers.float64 is None or question.case.is_reported else named(answers.float64)
-        float32 = named(answers.float32)
-        stored = self._archive.add(question.case, question.feed, float32, float64)
-        if stored is None:
-            self._not_judged.append(f"case {question.case.key}: its answers are too large to be kept")
-            return
-        yield Answered(stored, float32, float64, tuple(named(each) for each in answers.noisy))
+        noisy, decided = (tuple(named(each) for each in drawn) for drawn in (answers.noisy, answers.decided))
+        answered = Answered(question.case, named(answers.float32), float64, noisy, decided)
+        if self._first_answered is None:
+            self._first_answered = (question.feed, answered.float32)
+        for beyond in (_WHOLE, _REDUCED):
+            settled = answered.settled(self._signature, beyond)
+            settled = settled if like is None else settled.with_noise_of(like)
+            stored = self._archive.add(settled, question.feed)
+            if stored is not None:
+                self._settled[stored.key] = kept = replace(settled, case=stored)
+                yield kept
+                return
+        self._not_judged.append(f"case {question.case.key}: there is no room for its answers and inputs")
 
     def _limits(self, cost: float) -> Limits:
         return Limits(_LEAST_S + _TIMES * cost, free_memory())
 
-    def _eager_notes(self, signature: Signature, first: Answered, found: tuple[object, ...]) -> tuple[str, ...]:
-        feed = cases.generate(signature, first.case.batch, first.case.seed or 0, first.case.kind)
+    def _eager_notes(self, found: tuple[Budget, ...]) -> tuple[str, ...]:
+        """Where the eager call differs, on inputs that the compiled one has answered within its limits."""
+        assert self._first_answered is not None
         with self._snapshot.read():
-            return eager_differences(self._asked._model, signature, (feed, first.float32), found)  # type: ignore[arg-type]
+            return eager_differences(self._asked._model, self._signature, self._first_answered, found)
 
 
 def _shape(float64: Arrays | None, name: str, value: np.ndarray) -> tuple[int, ...]:
@@ -374,8 +402,8 @@ def _shape(float64: Arrays | None, name: str, value: np.ndarray) -> tuple[int, .
 
 def _refusal(failed: NoAnswer | None) -> BadInput:
     return BadInput(
-        f"the model does not run on inputs drawn from its signature: {failed}; give static shapes to its inputs, or "
-        "check that it runs at all"
+        f"the model does not run on inputs drawn from its signature: {failed}; give samples that it runs on "
+        "(--samples FILE.npz, ExportOptions(samples=...)) or static shapes to its inputs, or check that it runs at all"
     )
 
 

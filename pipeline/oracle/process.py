@@ -13,12 +13,11 @@ from typing import Any
 
 import numpy as np
 
+from pipeline.errors import told
 from pipeline.oracle.draws import Draws
 from pipeline.quiet import load_tensorflow
 from pipeline.weight_map.perturb import moved, scaled
 from pipeline.workers.conversation import answer_all
-
-_LONGEST_MESSAGE = 20_000  # characters
 
 
 class _Answering:
@@ -52,8 +51,12 @@ class _Answering:
     def _wide(self, draws: Draws, feed: Mapping[str, np.ndarray], asked: Mapping[str, Any]) -> dict[str, Any]:
         if asked["measure"]:
             draws.measure(feed)
-        noisy = draws.answers(feed, asked["draws"])
-        return {"f64": draws.exact(feed), **{f"noisy{number}": each for number, each in enumerate(noisy)}}
+        exact, noisy = draws.exact(feed), draws.answers(feed, asked["draws"])
+        groups = {"f64": exact, **{f"noisy{number}": each for number, each in enumerate(noisy)}}
+        if any(not np.issubdtype(value.dtype, np.floating) for value in exact.values()):
+            decisions = draws.decisions(feed, asked["draws"])
+            groups |= {f"decided{number}": each for number, each in enumerate(decisions)}
+        return groups
 
     def _serve(self, feed: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
         answers = self._served(**{name: self._tf.convert_to_tensor(value) for name, value in feed.items()})
@@ -128,7 +131,7 @@ class _Process:
             assert self._answering is not None
             return self._answering.answer(question)
         except Exception as error:  # noqa: BLE001 - whatever a model's own code raises is told to who asked
-            return {"error": f"{error}"[:_LONGEST_MESSAGE] or type(error).__name__}
+            return {"error": told(error)}
 
 
 if __name__ == "__main__":

@@ -15,7 +15,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from pipeline.errors import BadInput, PipelineError, one_line
+from pipeline.errors import BadInput, PipelineError, one_line, told
 from pipeline.graph.call import named_call
 from pipeline.graph.fresh import NotRebuildable
 from pipeline.oracle.snapshot import Snapshot
@@ -23,6 +23,8 @@ from pipeline.oracle.tables import tables_read
 from pipeline.records import InputSpec, Signature, TensorSpec
 from pipeline.truth.float64 import float64_model, widened_dtype
 from pipeline.truth.noise import Noise
+from pipeline.truth.read_off_graph import read_off_graph
+from pipeline.truth.sized_graph import traced_graph
 
 SERVED, NOISY, UNITS = "served", "noisy", "units.npy"
 SCALES = "scales"
@@ -78,6 +80,7 @@ def traced(model: keras.Model, signature: Signature, snapshot: Snapshot) -> Trac
         BadInput: if TensorFlow can't trace it.
     """
     served = _served(model, signature, snapshot)
+    signature = read_off_graph(model, signature, traced_graph(served, signature))
     outputs = tuple(
         _as_compiled(spec, served.structured_outputs[output_key(index)]) for index, spec in enumerate(signature.outputs)
     )
@@ -103,7 +106,7 @@ def _served(model: keras.Model, signature: Signature, snapshot: Snapshot) -> Any
     except PipelineError:
         raise
     except Exception as error:
-        raise BadInput(f"TensorFlow can't trace model '{model.name}': {one_line(error)}") from error
+        raise BadInput(f"TensorFlow can't trace model '{model.name}': {told(error)}") from error
     return with_keywords(concrete, [spec.name for spec in specs])
 
 

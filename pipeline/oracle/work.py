@@ -30,7 +30,8 @@ def work_of(function: Any, free_axis: int) -> Work:
     lengths = [_size(shape[1], free_axis) for shape in shapes if shape.rank is not None and shape.rank > 1]
     counted = _Counted(free_axis, min(_MOST_STEPS, max(lengths, default=1)))
     operations, elements, nodes = counted.graph(function.graph)
-    return Work(operations, elements, nodes)
+    inputs = sum(counted.elements(shape) for shape in shapes)
+    return Work(operations, elements + inputs, nodes)
 
 
 class _Counted:
@@ -48,7 +49,7 @@ class _Counted:
     def _node(self, operation: Any) -> tuple[float, float, float]:
         inner = [self.graph(body) for body in _bodies(operation)]
         times = self._steps if operation.type in _LOOPS else 1
-        out = sum(self._elements(tensor.shape) for tensor in operation.outputs) if _counts(operation) else 0
+        out = sum(self.elements(tensor.shape) for tensor in operation.outputs) if _counts(operation) else 0
         return (
             times * sum(each[0] for each in inner) + self._operations(operation),
             times * sum(each[1] for each in inner) + out,
@@ -58,19 +59,20 @@ class _Counted:
     def _operations(self, operation: Any) -> float:
         if operation.type not in _PRODUCTS | _CONVOLUTIONS | _TRANSPOSED | _DEPTHWISE:
             return 0.0
-        sizes = [self._elements(tensor.shape) for tensor in operation.inputs]
-        out = self._elements(operation.outputs[0].shape)
+        sizes = [self.elements(tensor.shape) for tensor in operation.inputs]
+        out = self.elements(operation.outputs[0].shape)
         if operation.type in _PRODUCTS:
             # Rows x inner, inner x columns, rows x columns: the root of the product is rows x inner x columns.
             return 2 * math.sqrt(float(sizes[0]) * sizes[-1] * out)
         kernel = operation.inputs[1].shape
         channels = _size(kernel[-1], 1) if kernel.rank else 1
-        moved_over = self._elements(operation.inputs[2].shape) if operation.type in _TRANSPOSED else out
+        moved_over = self.elements(operation.inputs[2].shape) if operation.type in _TRANSPOSED else out
         if operation.type in _DEPTHWISE:
             return 2.0 * out * math.prod(_size(axis, 1) for axis in kernel[:-2])
         return 2.0 * moved_over * sizes[1] / max(1, channels)
 
-    def _elements(self, shape: Any) -> int:
+    def elements(self, shape: Any) -> int:
+        """Of a tensor of this shape, free axes taken at their sizes."""
         if shape.rank is None:
             return 1
         return math.prod(_size(axis, 1 if place == 0 else self._free_axis) for place, axis in enumerate(shape))

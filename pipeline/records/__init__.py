@@ -20,7 +20,7 @@ from pipeline.records.sharing import (
     WeightPlacement,
     weight_map_text,
 )
-from pipeline.records.signature import FileDigest, InputSpec, Signature, TensorSpec
+from pipeline.records.signature import AxisRule, FileDigest, InputSpec, Signature, TensorSpec
 from pipeline.records.training import TrainingRecord
 from pipeline.records.truth import REPORTED_KINDS, Budget, Case, Plan, Truth
 from pipeline.records.verdict import Check, ErrorFigures, Failure, FirstDifference, ParityFigure, Spread, Verdict
@@ -31,6 +31,7 @@ __all__ = [
     "VERSIONED",
     "WEIGHT_MAP_KEY",
     "AuditReport",
+    "AxisRule",
     "Block",
     "Budget",
     "Case",

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
 
-from pydantic import Field
+from pydantic import Field, SerializerFunctionWrapHandler, model_serializer, model_validator
 
 from pipeline.records.base import Count, Record, Shape, Size
+
+AtLeastOne = Annotated[Count, Field(ge=1)]
 
 
 class TensorSpec(Record):
@@ -26,25 +28,109 @@ class TensorSpec(Record):
 class InputSpec(TensorSpec):
     """An input, and what its values may be.
 
-    `ids_below`: the values are ids in `[0, ids_below)`, because an embedding reads them.
+    `ids_below`: the values are ids in `[ids_from, ids_below)`, because they index something of that many rows.
+    `ids_from`: the smallest integer that it takes: 1 where it divides something.
     `is_masked`: zeros (ids) or zero rows (features) mean padding.
     """
 
     ids_below: Annotated[Size, Field(ge=1)] | None = None
+    ids_from: Count = 0
     is_masked: bool = False
+
+    @model_validator(mode="after")
+    def _admits_something(self) -> InputSpec:
+        if self.ids_below is not None and self.ids_from >= self.ids_below:
+            raise ValueError(f"ids from {self.ids_from} and below {self.ids_below}: there are none")
+        return self
+
+    @model_serializer(mode="wrap")
+    def _without_defaults(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """A bound that says nothing is left out: readers that do not know it yet can read the record."""
+        return _without(handler(self), "ids_from", 0)
+
+
+class AxisRule(Record):
+    """Which sizes a free axis may have: multiples of `multiple`, from `least` to `most` (None: no end was found).
+
+    `reason` says why, for whoever is refused: `the table 'positions' has 32 rows`.
+    """
+
+    least: AtLeastOne = 1
+    most: AtLeastOne | None = None
+    multiple: AtLeastOne = 1
+    reason: str = ""
+
+    @model_validator(mode="after")
+    def _admits_a_size(self) -> AxisRule:
+        if self.most is not None and self.smallest > self.most:
+            raise ValueError(f"no size is {self.told()}")
+        return self
+
+    @property
+    def smallest(self) -> int:
+        """The smallest size that it admits."""
+        return self.rounded_up(self.least)
+
+    @property
+    def is_fixed(self) -> bool:
+        """Whether it admits one size alone."""
+        return self.most is not None and self.smallest <= self.most < self.smallest + self.multiple
+
+    def rounded_up(self, size: int) -> int:
+        """`size`, or the next multiple above it, whatever the bounds."""
+        return -(-size // self.multiple) * self.multiple
+
+    def rounded_down(self, size: int) -> int:
+        """`size`, or the next multiple below it, whatever the bounds."""
+        return size // self.multiple * self.multiple
+
+    def admits(self, size: int) -> bool:
+        """Whether an axis may be `size` long."""
+        return self.least <= size and (self.most is None or size <= self.most) and size % self.multiple == 0
+
+    def told(self) -> str:
+        """The rule in words, without its reason."""
+        if self.is_fixed:
+            return f"exactly {self.smallest}"
+        told = [f"a multiple of {self.multiple}"] if self.multiple > 1 else []
+        told += [f"at least {self.least}"] if self.least > 1 else []
+        told += [f"at most {self.most}"] if self.most is not None else []
+        return ", ".join(told) or "of any size"
+
+    def refusal(self, size: int) -> str | None:
+        """Why an axis may not be `size` long, in the words of whoever is refused; None if it may."""
+        if self.admits(size):
+            return None
+        reason = f", because {self.reason}" if self.reason else ""
+        return f"it must be {self.told()}{reason}"
 
 
 class Signature(Record):
     """The inputs and outputs of a model, in model order.
 
     `renamed` maps an output's own name to the one it got; `shortest_axis` is the smallest size of a free axis other
-    than `batch` at which the model was seen to run.
+    than `batch` at which the model was seen to run. `axes` says of free axes which sizes they may have, where that is
+    not any.
     """
 
     inputs: tuple[InputSpec, ...]
     outputs: tuple[TensorSpec, ...]
     renamed: dict[str, str] = {}
     shortest_axis: Count = 3
+    axes: dict[str, AxisRule] = {}
+
+    @model_serializer(mode="wrap")
+    def _without_defaults(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Without rules as before there were any: readers that do not know them yet can read the record."""
+        return _without(handler(self), "axes", {})
+
+    def rule(self, axis: str) -> AxisRule:
+        """The rule of a free axis; one that admits every size where none was found."""
+        return self.axes.get(axis, AxisRule())
+
+
+def _without(written: dict[str, Any], field: str, default: Any) -> dict[str, Any]:
+    return {name: value for name, value in written.items() if name != field or value != default}
 
 
 class FileDigest(Record):

@@ -14,6 +14,10 @@ REPORTED_KINDS = ("not a number", "infinite", "denormal")
 class Case(Record):
     """One frozen input. In samples.npz: `<key>/in/<input>`, `<key>/f32/<output>` and `<key>/f64/<output>`.
 
+    In place of a large answer are the parts that tell of it (`subsets.Reduced`): `<key>/f64.<part>/<output>`. Beside
+    them lie `<key>/open/<output>`, a bit for each element that floating-point numbers leave open, where there are any,
+    and `<key>/noise/<output>`, what noise moves each feature by, where features have unlike scales.
+
     `kind` says how its inputs were drawn (`cases`), or `real`; the cases of one kind have one budget for each output.
     Inputs of a case with `inputs_sha256` are not stored: they are drawn again, and must have that digest; those of a
     case with `inputs_of` are that other case's.
@@ -100,8 +104,9 @@ class Truth(Record):
     The reference is the float64 answer where a float64 clone could be made, else float32 (`no_float64` says why).
     `generator` is the version of what drew the cases. `weights` has the digest of each weight that the model had then
     (`weight_values.digest_of`), by its name in the weight map. `notes` tells where Keras differs from itself,
-    `not_judged` what was to be asked and gave no answer, with the reason. Format 1 has no plan, and moves one weight at
-    a time.
+    `not_judged` what was to be asked and gave no answer, with the reason, and `not_asked` of each kind of case that the
+    signature asks for and that is not there, why. Format 1 has no plan, nor noise by feature, and moves one weight at a
+    time.
     """
 
     format: Literal[1, 2] = 2
@@ -112,6 +117,7 @@ class Truth(Record):
     generator: int = 0
     no_float64: str | None = None
     notes: tuple[str, ...] = ()
+    not_asked: dict[str, str] = {}
     plan: Plan | None = None
     not_judged: tuple[str, ...] = ()
     samples: FileDigest

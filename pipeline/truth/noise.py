@@ -29,8 +29,11 @@ import numpy as np
 import tensorflow as tf
 from keras import tree
 
+from pipeline.budget_rule import UNLIKE
 from pipeline.graph.scopes import around_calls, changed_gates, changed_results
-from pipeline.truth.units import IN_SINGLE, Units
+from pipeline.subsets import MOST_FEATURES
+from pipeline.truth.plan import FIRST_DECISION
+from pipeline.truth.units import IN_SINGLE, Units, computes_features_alone
 
 Call = Callable[[Any], dict[str, Any]]
 
@@ -41,10 +44,12 @@ class Noise:
     It is traced once: the exact answer is the one with units of size zero.
 
     Attributes:
-        function: TensorFlow's, from the inputs in their order, the size of a move at each call site, 1 where each
+        function: TensorFlow's, from the inputs in their order, the size of a move of each result, 1 where each
             element is off by a unit of its own at least or 0 for the exact answer, and the number of a draw, to the
-            outputs by name beside the scale of each result.
-        units: of each call site's result, relative to its scale.
+            outputs by name beside the scale of each result. A result of layers that compute each feature alone has a
+            size and a scale for each of its features (the last axis). From `FIRST_DECISION` on a draw moves every
+            element by any part of its size, not by all of it.
+        units: of each result, or feature of one, relative to its scale.
 
     Args:
         call: the model, from tensors by input name to tensors by output name.
@@ -80,18 +85,25 @@ class Noise:
 
         Args:
             inputs: tensors by input name.
-            sizes: (results,), by how much each result is off.
+            sizes: (results,), by how much each result, or feature of one, is off.
             share: 1 where each element is off by a unit of its own at least, 0 for the exact answer.
             draw: of the signs.
         """
         scales: list[Any] = []
         self._unit_of_result.clear()
-        off = tf.function(_off, autograph=False, input_signature=_OFF).get_concrete_function()
+        off, off_by_feature = (
+            tf.function(each, autograph=False, input_signature=_OFF).get_concrete_function()
+            for each in (_off, _off_by_feature)
+        )
+        is_any_size = draw >= FIRST_DECISION
 
-        def moved(unit: float, tensor: Any) -> Any:
-            number = len(scales)
-            self._unit_of_result.append(unit)
-            result, scale = off(tensor, sizes[number], share * unit, tf.stack([number, 2 * draw]))
+        def moved(unit: float, is_by_feature: bool, tensor: Any) -> Any:
+            number, begin = len(scales), len(self._unit_of_result)
+            self._unit_of_result += [unit] * (tensor.shape[-1] if is_by_feature else 1)
+            own_sizes = sizes[begin : len(self._unit_of_result)]
+            seed = tf.stack([number, 2 * draw])
+            move = off_by_feature if is_by_feature else off
+            result, scale = move(tensor, own_sizes, share * unit, seed, is_any_size)
             scales.append(scale)
             result.set_shape(tensor.shape)
             mask = getattr(tensor, "_keras_mask", None)
@@ -100,15 +112,16 @@ class Noise:
             return result
 
         def moved_by(tensor: Any, size: Any, own: Any, number: int) -> Any:
-            result, _ = off(tensor, size, own, tf.stack([number, 2 * draw + 1]))
+            result, _ = off(tensor, size, own, tf.stack([number, 2 * draw + 1]), is_any_size)
             result.set_shape(tensor.shape)
             return result
 
         def changed(operation: Any, result: Any) -> Any:
             unit = self._unit_of.at(operation, self._running[-1])
-            return _each(result, lambda tensor: moved(unit, tensor))
+            is_alone = computes_features_alone(operation)
+            return _each(result, lambda tensor: moved(unit, is_alone and _has_features(tensor), tensor))
 
-        nothing = tf.constant(0.0, tf.float64)
+        nothing = tf.zeros([1], tf.float64)
         given = {
             name: moved_by(tensor, nothing, share * self._unit_of.on_input(name), number)
             if self._is_off(name, tensor)
@@ -119,11 +132,11 @@ class Noise:
 
         def moved_gate(tensor: Any) -> Any:
             own = share * self._running[-1]
-            return moved_by(tensor, own, own, next(gates)) if _takes_noise(tensor) else tensor
+            return moved_by(tensor, own[None], own, next(gates)) if _takes_noise(tensor) else tensor
 
         with around_calls(self._running_in), changed_results(changed), changed_gates(moved_gate):
             answers = self._call(given)
-        return answers, tf.stack(scales) if scales else tf.zeros([0], tf.float64)
+        return answers, tf.concat(scales, 0) if scales else tf.zeros([0], tf.float64)
 
     @contextlib.contextmanager
     def _running_in(self, operation: Any) -> Iterator[None]:
@@ -137,34 +150,60 @@ class Noise:
         return name not in self._no_noise_on and _takes_noise(tensor)
 
 
-# A result of any rank, the size of its move, the size of one relative to an element, and the two numbers of a seed. It
-# is one function that each call site calls: written out at hundreds of them, it took most of the time of a trace.
+# A result of any rank, the size of its move (one, or one for each feature), the size of one relative to an element, the
+# two numbers of a seed, and whether a move may be any part of its size. It is one function that each call site calls:
+# written out at hundreds of them, it took most of the time of a trace.
 _OFF = [
     tf.TensorSpec(None, tf.float64),
-    tf.TensorSpec([], tf.float64),
+    tf.TensorSpec([None], tf.float64),
     tf.TensorSpec([], tf.float64),
     tf.TensorSpec([2], tf.int32),
+    tf.TensorSpec([], tf.bool),
 ]
 
 
-def _off(tensor: Any, unit: Any, own: Any, seed: Any) -> tuple[Any, Any]:
-    """The tensor as it is and its scale; or, where `own` is not 0, every element off by so much, up or down.
+def _off(tensor: Any, unit: Any, own: Any, seed: Any, is_any_size: Any) -> tuple[Any, Any]:
+    """The tensor as it is and its scale (1,); or, where `own` is not 0, every element off by so much, up or down.
 
     Exact zeros stay, and so does what is not finite. The scale of what was moved is not worked out.
     """
+    nothing = tf.zeros([1], tf.float64)
+    return _moved_or_exact(tensor, unit, own, seed, is_any_size, nothing, lambda: tf.reduce_max(tf.abs(tensor))[None])
 
+
+def _off_by_feature(tensor: Any, unit: Any, own: Any, seed: Any, is_any_size: Any) -> tuple[Any, Any]:
+    """What `_off` gives, with the scale of each feature, (features,).
+
+    That is the largest scale where all are alike, and where a feature is nothing, so that nothing says how far it goes.
+    """
+
+    def scales() -> Any:
+        flat = tf.reshape(tf.abs(tensor), [-1, tf.shape(unit)[0]])
+        own_scales = tf.maximum(tf.reduce_max(flat, axis=0), 0.0)  # of no rows the largest is the lowest number
+        most = tf.reduce_max(own_scales)
+        least = tf.reduce_min(tf.where(own_scales > 0, own_scales, most))
+        return tf.where((most > UNLIKE * least) & (own_scales > 0), own_scales, most)
+
+    return _moved_or_exact(tensor, unit, own, seed, is_any_size, tf.zeros_like(unit), scales)
+
+
+def _moved_or_exact(
+    tensor: Any, unit: Any, own: Any, seed: Any, is_any_size: Any, no_scale: Any, scale: Callable[[], Any]
+) -> tuple[Any, Any]:
     def exact() -> tuple[Any, Any]:
-        return tensor, tf.reduce_max(tf.abs(tensor))
+        return tensor, scale()
 
     def moved() -> tuple[Any, Any]:
-        draw = tf.random.stateless_uniform(tf.shape(tensor), seed, dtype=tf.float64)
+        draw = 2.0 * tf.random.stateless_uniform(tf.shape(tensor), seed, dtype=tf.float64) - 1.0
+        part = tf.where(is_any_size, draw, tf.sign(draw))
         by = tf.maximum(unit, own * tf.abs(tensor))
         moves = tf.math.is_finite(tensor) & (tensor != 0)
-        # Selected, not multiplied: a unit of nothing of infinity is no number.
-        return tf.where(moves, tensor + tf.sign(draw - 0.5) * by, tensor), tf.constant(0.0, tf.float64)
+        # Selected, not multiplied: a unit of nothing of infinity is no number. One size is a vector of one, which a
+        # number alone must not become.
+        return tf.reshape(tf.where(moves, tensor + part * by, tensor), tf.shape(tensor)), no_scale
 
-    moved_tensor, scale = tf.cond(own > 0, moved, exact)
-    return moved_tensor, scale
+    moved_tensor, scales = tf.cond(own > 0, moved, exact)
+    return moved_tensor, scales
 
 
 def _each(result: Any, change: Callable[[Any], Any]) -> Any:
@@ -178,3 +217,9 @@ def _each(result: Any, change: Callable[[Any], Any]) -> Any:
 
 def _takes_noise(leaf: Any) -> bool:
     return isinstance(leaf, tf.Tensor) and leaf.dtype == tf.float64
+
+
+def _has_features(tensor: Any) -> bool:
+    """Whether a result's last axis is one of features, few enough to have a scale each."""
+    features = tensor.shape[-1] if tensor.shape.rank is not None and tensor.shape.rank > 1 else None
+    return features is not None and features <= MOST_FEATURES

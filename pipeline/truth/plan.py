@@ -14,6 +14,13 @@ from pipeline.records import Effort, Plan
 
 # Of noise: where the terms of a sum cancel, noise of like signs cancels too, and one draw of signs may show nothing.
 DRAWS = 4
+# Beside each of them, where outputs are integers or truth values, so many of noise of any size up to some units. A
+# decision between two numbers that noise makes equal falls otherwise in half of these: twelve leave one element in some
+# thousands untold. Noise is as large as the units that an artifact is allowed besides Keras' own error
+# (`budget_rule.ULPS`); signs alone would move both numbers alike every other time.
+DECISIONS_A_DRAW = 3
+DECISION_UNITS = 4.0
+FIRST_DECISION = 1000  # the number of the first such draw
 
 # Of an imaginary machine, which counts are turned into seconds by: two cores, as they were measured (docs/LOG.md).
 _OPERATIONS_PER_S = 2e10
@@ -24,9 +31,11 @@ _WIDE = 2.0  # float64 takes so many times as much as float32
 # What an export at standard effort may ask for, in seconds of that machine.
 AFFORDABLE_S = 25.0
 
-# Of the memory that is free, what the answers to one case may take: what lies between is counted too low where a layer
-# lays its inputs out anew.
+# What a case may take, counted as if nothing were given back before its end: a share of the memory that is free, and
+# never more than this many bytes.
 _SHARE_OF_MEMORY = 0.25
+_MOST_BYTES = 2**29
+_LEAST_ROWS = 2  # one size of a batch above 1
 
 
 @dataclass(frozen=True)
@@ -109,20 +118,19 @@ def planned(
     """
     rounds = rounds_of(shared)
     levels = {"thorough": _LEVELS[:1], "standard": _LEVELS, "quick": (_LEAST,)}[effort]
-    most_rows = max(1, int(_SHARE_OF_MEMORY * free_memory / max(1, work.row_bytes)))
+    allowed = min(_MOST_BYTES, int(_SHARE_OF_MEMORY * free_memory))
+    most_rows = max(_LEAST_ROWS, allowed // max(1, work.row_bytes))
 
     def cost(level: _Level) -> float:
-        fixed = [static_batch] if static_batch is not None else [*level.batches]
-        of_kind, of_round = (static_batch or each for each in (level.kind_batch, level.round_batch))
+        fixed = [static_batch] if static_batch is not None else _that_fit(level.batches, most_rows)
+        of_kind, of_round = (static_batch or min(each, most_rows) for each in (level.kind_batch, level.round_batch))
         ordinary = [*fixed, *[of_kind] * kinds, *[of_round] * base_cases]
-        asked = sum(work.case(min(rows, most_rows), level.draws) for rows in ordinary)
-        return asked + rounds * work.case(min(of_round, most_rows), level.round_draws)
+        return sum(work.case(rows, level.draws) for rows in ordinary) + rounds * work.case(of_round, level.round_draws)
 
     chosen = next((level for level in levels if cost(level) <= AFFORDABLE_S), levels[-1])
-    batches = tuple(dict.fromkeys(min(batch, most_rows) for batch in chosen.batches))
     plan = Plan(
         effort=effort,
-        batches=(static_batch,) if static_batch is not None else batches,
+        batches=(static_batch,) if static_batch is not None else tuple(_that_fit(chosen.batches, most_rows)),
         kind_batch=static_batch or min(chosen.kind_batch, most_rows),
         round_batch=static_batch or min(chosen.round_batch, most_rows),
         rounds=rounds,
@@ -135,6 +143,12 @@ def planned(
         thinned=tuple(_thinned(effort, chosen, cost(_LEVELS[0]), most_rows, static_batch)),
     )
     return Asked(plan, chosen.draws, chosen.round_draws)
+
+
+def _that_fit(batches: tuple[int, ...], most_rows: int) -> list[int]:
+    """The sizes of batches that memory allows: 1 and one above it, whatever they take."""
+    fitting = [batch for batch in batches if batch <= most_rows]
+    return fitting if len(fitting) > 1 else [1, _LEAST_ROWS]
 
 
 def rounds_of(shared: int) -> int:
@@ -159,7 +173,7 @@ def _thinned(effort: Effort, level: _Level, whole: float, most_rows: int, static
     thorough = _LEVELS[0]
     told = []
     if static_batch is None and most_rows < max(level.batches):
-        told.append(f"batches end at {most_rows} rows: more would take over a quarter of the free memory")
+        told.append(f"no batches over {most_rows} rows: they would take too much memory")
     if level == thorough:
         return told
     why = "effort is quick" if effort == "quick" else f"all of it would cost {whole:.0f} of {AFFORDABLE_S:g} affordable"

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any
 
 import keras
@@ -10,7 +11,7 @@ from keras import tree
 
 from pipeline.graph.call import input_names, output_names, renamed_outputs
 from pipeline.graph.read import INPUTS, CallGraph, TensorRef, read, required_graph
-from pipeline.records import InputSpec, Shape, Signature, TensorSpec
+from pipeline.records import AxisRule, InputSpec, Shape, Signature, TensorSpec
 
 BATCH = "batch"
 
@@ -36,6 +37,8 @@ _PASSES_VALUES = frozenset(
 
 # Sizes for free axes in two trial shapes: larger than common kernels, and no two sums or products of them alike.
 _TRIAL_SIZES = ((3, 37, 41, 43, 47, 53, 59, 61, 67), (5, 71, 73, 79, 83, 89, 97, 101, 103))
+
+_NO_RULES: Mapping[str, AxisRule] = MappingProxyType({})
 
 
 def read_signature(model: keras.Model) -> Signature:
@@ -78,14 +81,24 @@ def _input_shape(name: str, tensor: Any) -> Shape:
     )
 
 
-def output_shapes(model: keras.Model, inputs: tuple[InputSpec, ...], names: tuple[str, ...]) -> list[Shape]:
-    """The outputs' shapes, each free axis named after the input axis that it is as long as in two trials."""
+def output_shapes(
+    model: keras.Model, inputs: tuple[InputSpec, ...], names: tuple[str, ...], rules: Mapping[str, AxisRule] = _NO_RULES
+) -> list[Shape]:
+    """The outputs' shapes, each free axis named after the input axis that it is as long as in two trials.
+
+    Args:
+        model: a functional or sequential model.
+        inputs: its inputs.
+        names: of its outputs.
+        rules: which sizes free axes may have; others are not tried.
+    """
     graph = required_graph(model)
     free = [axis for spec in inputs for axis in spec.shape if isinstance(axis, str)]
     axes = list(dict.fromkeys([BATCH, *free]))
-    trials = [_trial(graph, inputs, dict(zip(axes, sizes, strict=False))) for sizes in _TRIAL_SIZES]
+    tried = _trial_sizes(axes, rules)
+    trials = [_trial(graph, inputs, dict(zip(axes, sizes, strict=False))) for sizes in tried]
     seen_in = [trial for trial in trials if trial is not None]
-    sizes_of: dict[tuple[Any, ...], str] = dict(zip(zip(*_TRIAL_SIZES, strict=True), axes, strict=False))
+    sizes_of: dict[tuple[Any, ...], str] = dict(zip(zip(*tried, strict=True), axes, strict=False))
     shapes = []
     for number, (name, tensor) in enumerate(zip(names, graph.outputs, strict=True)):
         complete = len(seen_in) == len(_TRIAL_SIZES)
@@ -97,6 +110,29 @@ def output_shapes(model: keras.Model, inputs: tuple[InputSpec, ...], names: tupl
             )
         )
     return shapes
+
+
+def _trial_sizes(axes: Sequence[str], rules: Mapping[str, AxisRule]) -> tuple[tuple[int, ...], ...]:
+    """Two sizes for each axis: its own two, or those nearest to them that its rule admits and no other axis has."""
+    taken: set[int] = set()
+    trials = []
+    for wanted in _TRIAL_SIZES:
+        sizes: list[int] = []
+        for axis, size in zip(axes, wanted, strict=False):
+            admitted = [each for each in _admitted(rules.get(axis, AxisRule()), size) if each not in taken]
+            sizes.append(admitted[0] if admitted else rules[axis].smallest)
+            taken.add(sizes[-1])
+        trials.append(tuple(sizes))
+    return tuple(trials)
+
+
+def _admitted(rule: AxisRule, wanted: int) -> Iterator[int]:
+    """Sizes that a rule admits: from the one that is wanted upwards, then from the one below downwards."""
+    above = rule.rounded_up(max(wanted, rule.least))
+    nearby = range(len(_TRIAL_SIZES[0]) * len(_TRIAL_SIZES))
+    sizes = (*(above + step * rule.multiple for step in nearby), *(above - step * rule.multiple for step in nearby))
+    below = () if rule.most is None else (rule.rounded_down(rule.most) - step * rule.multiple for step in nearby)
+    return (size for size in (*sizes, *below) if size > 0 and rule.admits(size))
 
 
 def _axis(index: int, seen: list[tuple[Any, ...]], sizes_of: dict[tuple[Any, ...], str], own: str) -> int | str:

@@ -6,13 +6,19 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from keras import tree
+import keras
+from keras import layers, tree
+from keras.src import ops
+from keras.src.layers.convolutional.base_conv import BaseConv
+from keras.src.layers.convolutional.base_conv_transpose import BaseConvTranspose
+from keras.src.layers.convolutional.base_depthwise_conv import BaseDepthwiseConv
 
 from pipeline.graph.call import input_names
 from pipeline.graph.read import INPUTS, CallGraph, CallSite, TensorRef
 
-# The distance from 1 to the next number.
-UNITS = {"float64": 2.0**-52, "float32": 2.0**-23, "float16": 2.0**-10, "bfloat16": 2.0**-7}
+# The distance from 1 to the next number: as far apart lie two sums of another order. In half precision both sum in
+# single and round once, to half that distance (with all of it a leaky slope of a hundredth passed for noise).
+UNITS = {"float64": 2.0**-52, "float32": 2.0**-23, "float16": 2.0**-11, "bfloat16": 2.0**-8}
 SINGLE = UNITS["float32"]
 
 
@@ -38,6 +44,35 @@ class Units:
     def coarsest(self) -> float:
         """The largest anywhere; that of single precision where nothing is known."""
         return max(self.results.values(), default=SINGLE)
+
+
+# Layers in which no feature's error (a feature is a place of the last axis) depends on how large another one is: each
+# is a sum of its own, or is only moved. A transform over that axis, a softmax or a norm is none of them.
+_FEATURES_ALONE = (
+    layers.Dense,
+    layers.EinsumDense,
+    BaseConv,
+    BaseConvTranspose,
+    BaseDepthwiseConv,
+    layers.BatchNormalization,
+    layers.Concatenate,
+    layers.Add,
+    layers.Subtract,
+    layers.Multiply,
+    layers.Rescaling,
+    layers.Normalization,
+    layers.Identity,
+    layers.ReLU,
+    layers.LeakyReLU,
+)
+_OPERATIONS_ALONE = (ops.numpy.Concatenate, ops.numpy.Add, ops.numpy.Subtract, ops.numpy.Multiply)
+_ACTIVATIONS_ALONE = (None, keras.activations.linear, keras.activations.relu)
+
+
+def computes_features_alone(operation: Any) -> bool:
+    """Whether a unit of each feature of an operation's result is one of that feature's own scale."""
+    is_alone = type(operation) in _OPERATIONS_ALONE or isinstance(operation, _FEATURES_ALONE)
+    return is_alone and getattr(operation, "activation", None) in _ACTIVATIONS_ALONE
 
 
 # A model that computes in single precision throughout.

@@ -10,9 +10,11 @@ from pathlib import Path
 import numpy as np
 
 from pipeline import bundle
+from pipeline.budget_rule import Answer
 from pipeline.errors import BadInput
 from pipeline.records import VERSIONED, Failure, Verdict, versions
 from pipeline.store import refusing_unwritable, write_record
+from pipeline.subsets import Reduced
 from pipeline.verify.tensors import tensors_of
 
 FAILURES = Path("failures")
@@ -98,8 +100,13 @@ def _arrays(directory: Path, key: str) -> dict[str, Mapping[str, np.ndarray]]:
     found = tensors_of(directory / bundle.ONNX_FILE, directory, key)
     arrays = {
         "inputs.npz": case.inputs,
-        "keras_float32.npz": case.float32,
-        "keras_float64.npz": case.float64,
+        "keras_float32.npz": _elements(case.float32),
+        "keras_float64.npz": None if case.float64 is None else _elements(case.float64),
         "onnx.npz": None if found is None else found.answers,
     }
     return {file: held for file, held in arrays.items() if held is not None}
+
+
+def _elements(answers: Mapping[str, Answer]) -> dict[str, np.ndarray]:
+    """Whole answers, and of reduced ones the elements that were kept."""
+    return {name: answer.values if isinstance(answer, Reduced) else answer for name, answer in answers.items()}

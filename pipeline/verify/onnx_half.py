@@ -26,9 +26,10 @@ from pipeline.records import OPSET_KEY, Check, TensorSpec, Truth, Verdict
 from pipeline.verify import sharing
 from pipeline.verify.behaviour import check_behaviour, plain, randomised, rounds, shared_weights
 from pipeline.verify.child import announce, answer
+from pipeline.verify.frozen_truth import check_truth, told
 from pipeline.verify.overridable_weights import OverridableWeights, refilled, session_of
 from pipeline.verify.own_values import check_own_values
-from pipeline.verify.parity import ArtifactRefused, Judgement, Run, check_truth, judge, report
+from pipeline.verify.parity import ArtifactRefused, Judgement, Run, judge, report
 
 ARTIFACT = "onnx"
 
@@ -154,7 +155,12 @@ def _against_truth(file: _File, truth_folder: Path) -> Judgement:
     inputs = _check_specs("inputs", session.get_inputs(), truth.signature.inputs)
     outputs = _check_specs("outputs", session.get_outputs(), truth.signature.outputs)
     judgement = judge(ARTIFACT, truth, plain(cases), partial(_run, session))
-    reported = (*truth.notes, *truth.not_judged, *report(ARTIFACT, truth, cases, partial(_run, session)))
+    reported = (
+        *truth.notes,
+        *truth.not_judged,
+        *told(truth, cases),
+        *report(ARTIFACT, truth, cases, partial(_run, session)),
+    )
     del session  # the weights are in memory once more where they are moved
     moved = _check_moved(file, truth, cases)
     return Judgement((*asked, loaded, inputs, outputs, *judgement.checks, *moved), judgement.figures, reported)

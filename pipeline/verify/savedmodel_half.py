@@ -25,7 +25,8 @@ from pipeline.errors import BadInput, one_line
 from pipeline.records import Check, Signature, TensorSpec, Truth, Verdict
 from pipeline.verify.behaviour import check_behaviour, plain, randomised, rounds
 from pipeline.verify.child import announce, answer
-from pipeline.verify.parity import ArtifactRefused, Judgement, Run, check_truth, judge, report
+from pipeline.verify.frozen_truth import check_truth
+from pipeline.verify.parity import ArtifactRefused, Judgement, Run, judge, report
 from pipeline.verify.saved_operations import check_operations
 from pipeline.weight_map.perturb import Moving
 

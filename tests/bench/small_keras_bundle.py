@@ -12,9 +12,9 @@ from pipeline.export.artifacts import write_artifacts
 from pipeline.export.options import ExportOptions
 from pipeline.graph.unshare import unshare
 from pipeline.models.task import Task
+from pipeline.oracle.freeze import freeze
 from pipeline.records import Manifest
 from pipeline.store import digests
-from pipeline.oracle.freeze import freeze
 
 
 def build() -> keras.Model:

@@ -6,8 +6,10 @@ import onnx
 import pytest
 from onnx import helper
 
+from pipeline.bundle import read_manifest, write_manifest
 from pipeline.deploy.runtime import load_bundle
 from pipeline.errors import BadInput
+from pipeline.records import AxisRule
 from tests.small_bundle import KERNEL, SIGNATURE, WIDTH, answers, onnx_model, write_bundle
 
 
@@ -51,6 +53,19 @@ def test_an_empty_batch_and_a_feed_that_does_not_fit_are_refused(folder):
         bundle.run(feed(0))
     with pytest.raises(BadInput, match="axis 'batch' is 1 in 'left' and 2 in 'right'"):
         bundle.run({"left": feed(1)["left"], "right": feed(2)["right"]})
+
+
+def test_a_size_that_the_manifest_rules_out_is_refused_with_its_reason(tmp_path):
+    """The rules of axes come from the manifest, not from the ONNX file."""
+    folder = write_bundle(tmp_path / "views")
+    manifest = read_manifest(folder)
+    rules = {"batch": AxisRule(most=4, reason="the table 'slots' has 4 rows")}
+    ruled = manifest.signature.model_copy(update={"axes": rules})
+    write_manifest(folder, manifest.model_copy(update={"signature": ruled}))
+    bundle = load_bundle(folder)
+    assert len(bundle.run(feed(4))["joined"]) == 4
+    with pytest.raises(BadInput, match=r"axis 'batch' of input 'left' is 5: .* the table 'slots' has 4 rows"):
+        bundle.run(feed(5))
 
 
 def test_a_changed_onnx_file_is_not_loaded(tmp_path):

@@ -11,8 +11,8 @@ from pipeline.export.onnx_model import export_onnx
 from pipeline.graph.flatten import flatten_labelled
 from pipeline.graph.read import read
 from pipeline.graph.unshare import unshare
-from pipeline.records import Verdict
 from pipeline.oracle.freeze import freeze
+from pipeline.records import Verdict
 from pipeline.verify import onnx_half
 from tests.zoo import ZOO, fill
 from tests.zoo.peer import node_count

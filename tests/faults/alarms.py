@@ -10,6 +10,7 @@ as another export and quicker. The exit status is 1 if any verdict failed.
 from __future__ import annotations
 
 import argparse
+import atexit
 import multiprocessing
 import os
 import random
@@ -20,11 +21,12 @@ import warnings
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import redirect_stderr
+from contextlib import ExitStack, redirect_stderr
 from dataclasses import dataclass
 from pathlib import Path
 
 SEEDS = 20
+_ENDS = ExitStack()  # of what a process of the pool keeps
 
 
 @dataclass(frozen=True)
@@ -89,13 +91,21 @@ def in_processes(names: list[str], seeds: int, jobs: int) -> Iterator[Judged]:
     """Each model in a process that may die of it."""
     os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
     context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(jobs, mp_context=context) as pool:
+    with ProcessPoolExecutor(jobs, mp_context=context, initializer=_keep_answering) as pool:
         tasks = [pool.submit(in_model, name, seeds) for name in names]
         for name, task in zip(names, tasks, strict=True):
             try:
                 yield task.result()
             except BrokenProcessPool:
                 yield Judged(name, seeds, ((0, "the process died of it, or of another that ran beside it"),))
+
+
+def _keep_answering() -> None:
+    """One process answers for all the models of this one."""
+    from pipeline.oracle.asking import kept
+
+    _ENDS.enter_context(kept())
+    atexit.register(_ENDS.close)
 
 
 def in_model(name: str, seeds: int) -> Judged:
@@ -112,13 +122,15 @@ def in_model(name: str, seeds: int) -> Judged:
     model = fresh_model(name)
     alarms: list[tuple[int, str]] = []
     shares: list[float] = []
-    with tempfile.TemporaryDirectory(prefix="alarms-") as root, open(os.devnull, "w") as nowhere:
+    with tempfile.TemporaryDirectory(prefix="alarms-") as root, open(os.devnull, "w") as nowhere, ExitStack() as stack:
         folder = Path(root)
         try:
-            asked = Asked(model)
+            fill(model, 0)
+            asked = stack.enter_context(Asked(model))
             file: File | None = None
             for seed in range(seeds):
                 fill(model, seed)
+                asked.renew()
                 truth = asked.freeze(folder, seed=seed)
                 if file is None:
                     file = File(model, truth.signature, folder / MODEL)

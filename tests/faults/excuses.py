@@ -20,8 +20,8 @@ from onnx import ModelProto
 from pipeline import bundle
 from pipeline.bundle import CaseArrays
 from pipeline.graph.call import named_call
-from pipeline.records import Truth
 from pipeline.oracle.freeze import Asked
+from pipeline.records import Truth
 from pipeline.truth.noise import DRAWS
 from pipeline.verify.behaviour import plain
 
@@ -59,10 +59,11 @@ class Fresh:
     @cached_property
     def frozen(self) -> list[tuple[Truth, tuple[CaseArrays, ...]]]:
         """Keras' answers, with its errors on these very inputs."""
-        asked, found = Asked(self.model), []
-        for seed in SEEDS:
-            truth = asked.freeze(self.folder, seed=seed)
-            found.append((truth, plain(bundle.read_cases(self.folder / bundle.SAMPLES, truth))))
+        found = []
+        with Asked(self.model) as asked:
+            for seed in SEEDS:
+                truth = asked.freeze(self.folder, seed=seed)
+                found.append((truth, plain(bundle.read_cases(self.folder / bundle.SAMPLES, truth))))
         return found
 
     def _moved(self, one: Run, other: Run) -> float:

@@ -30,6 +30,7 @@ import onnx
 
 from pipeline import bundle
 from pipeline.errors import PipelineError
+from pipeline.oracle.asking import kept
 from pipeline.records import Check, Verdict
 from pipeline.verify import onnx_half
 from pipeline.verify.verdict import verify_directory
@@ -99,7 +100,7 @@ def main(arguments: list[str]) -> int:
     tried: list[Tried] = []
     for number, name in enumerate(names, start=1):
         began = time.monotonic()
-        with tempfile.TemporaryDirectory(prefix="faults-") as folder:
+        with tempfile.TemporaryDirectory(prefix="faults-") as folder, kept():
             tried += in_model(name, Path(folder))
         print(f"{number} of {len(names)}: {name}, {time.monotonic() - began:.0f} s", file=sys.stderr, flush=True)
     print(rendered(tried))

@@ -9,7 +9,7 @@ from keras import layers
 
 from pipeline.budget_rule import FACTOR, NOISE_FACTOR, ULPS, derived
 from pipeline.records import Case, InputSpec, Signature, TensorSpec
-from pipeline.truth.budgets import Answered, budgets
+from pipeline.truth.budgets import Answered, Settled, budgets
 
 EPS = float(np.finfo(np.float32).eps)
 SIGNATURE = Signature(
@@ -28,11 +28,12 @@ def model() -> keras.Model:
     return keras.Model(x, layers.Dense(2)(x))
 
 
-def answered(key: str, float32: list[float], float64: list[float] | None, kind: str = "random") -> Answered:
+def answered(key: str, float32: list[float], float64: list[float] | None, kind: str = "random") -> Settled:
     """One row of answers."""
     exact = None if float64 is None else {"y": np.array([float64])}
     case = Case(key=key, kind=kind, batch=1)
-    return Answered(case, {"y": np.array([float32], np.float32), "n": np.array([1])}, exact)
+    given = Answered(case, {"y": np.array([float32], np.float32), "n": np.array([1])}, exact)
+    return given.settled(SIGNATURE)
 
 
 def test_a_budget_is_a_multiple_of_keras_worst_relative_error_and_some_units(model: keras.Model) -> None:

@@ -13,11 +13,11 @@ from keras import layers, ops
 import pipeline
 from pipeline import bundle
 from pipeline.graph.fresh import NotRebuildable
-from pipeline.truth.float64 import float64_clone, float64_model
 from pipeline.oracle.freeze import freeze
+from pipeline.truth.float64 import float64_clone, float64_model
 from pipeline.truth.signature import read_signature
 from pipeline.truth.wide_scope import computing_in_float64
-from pipeline.verify.parity import judge_output
+from pipeline.verify.output_error import judge_output
 
 
 class Scores(layers.Layer):

@@ -14,8 +14,8 @@ from onnx import numpy_helper
 from pipeline.export.onnx_model import export_onnx
 from pipeline.graph.flatten import flatten_labelled
 from pipeline.graph.read import read
-from pipeline.records import Check, Verdict
 from pipeline.oracle.freeze import freeze
+from pipeline.records import Check, Verdict
 from pipeline.verify.keras_half import first_difference, searched
 from tests.zoo import ZOO, fill
 

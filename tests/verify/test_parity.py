@@ -5,7 +5,9 @@ import pytest
 
 from pipeline.bundle import CaseArrays
 from pipeline.records import Budget, Case, InputSpec, Signature, TensorSpec, Truth
-from pipeline.verify.parity import ArtifactRefused, check_truth, judge, judge_output, report
+from pipeline.verify.frozen_truth import check_truth
+from pipeline.verify.output_error import judge_output
+from pipeline.verify.parity import ArtifactRefused, judge, report
 
 BUDGET = Budget(output="y", kind="random", rule="stated", absolute=1e-3, relative=1e-2)
 NAN, INF = math.nan, math.inf

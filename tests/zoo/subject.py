@@ -14,8 +14,8 @@ from pipeline.errors import PipelineError
 from pipeline.export.onnx_model import export_onnx
 from pipeline.graph.flatten import flatten_labelled
 from pipeline.graph.read import read
-from pipeline.records import Truth, Verdict, WeightPlacement
 from pipeline.oracle.freeze import freeze
+from pipeline.records import Truth, Verdict, WeightPlacement
 from pipeline.verify import onnx_half
 from tests.zoo import EITHER, REFUSED, ZOO
 

@@ -19,6 +19,7 @@ from pipeline.export.onnx_model import export_onnx
 from pipeline.export.saved_model import export_saved_model
 from pipeline.graph.flatten import flatten_labelled
 from pipeline.graph.read import read
+from pipeline.oracle.asking import kept
 from tests.zoo import peer, served
 from tests.zoo.points import POINTS
 from tests.zoo.second_runtime import runs_in_openvino
@@ -63,13 +64,14 @@ def main(arguments: list[str]) -> None:
     """Run one pass over the models named."""
     what, root, *names = arguments
     warnings.simplefilter("ignore")
-    for name in names:
-        _tell({"starts": name})
-        try:
-            cells = PASSES[what](name, Path(root) / name)
-        except Exception as error:  # noqa: BLE001 - whatever happens to one model, the others are looked at
-            cells = {what: Cell(False, f"{type(error).__name__}: {one_line(error)}")}
-        _tell({"name": name, "cells": {point: [found.holds, found.note] for point, found in cells.items()}})
+    with kept():
+        for name in names:
+            _tell({"starts": name})
+            try:
+                cells = PASSES[what](name, Path(root) / name)
+            except Exception as error:  # noqa: BLE001 - whatever happens to one model, the others are looked at
+                cells = {what: Cell(False, f"{type(error).__name__}: {one_line(error)}")}
+            _tell({"name": name, "cells": {point: [found.holds, found.note] for point, found in cells.items()}})
 
 
 def _tell(line: object) -> None:

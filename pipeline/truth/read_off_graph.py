@@ -1,0 +1,144 @@
+"""What the traced graph adds to a signature: axes that agree, sizes that fit, integers that are admitted."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+
+import keras
+
+from pipeline.records import AxisRule, InputSpec, Signature
+from pipeline.truth.axis_search import Found, Sizes, search
+from pipeline.truth.index_bounds import Integers, index_bounds
+from pipeline.truth.signature import BATCH, output_shapes
+from pipeline.truth.sized_graph import Misfit, TracedGraph
+
+_ROWS = 3  # of the batch at which sizes are tried: no common size of another axis
+
+
+def read_off_graph(model: keras.Model, signature: Signature, graph: TracedGraph) -> Signature:
+    """The signature with what the graph adds to it.
+
+    Args:
+        model: a functional or sequential model.
+        signature: as read off its layers.
+        graph: of the model, traced for this signature.
+    """
+    return _with_bounds(_with_rules(model, signature, graph), graph)
+
+
+def free_axes(signature: Signature) -> tuple[str, ...]:
+    """The free axes but the batch, in the order in which inputs have them."""
+    named = (axis for spec in signature.inputs for axis in spec.shape if isinstance(axis, str) and axis != BATCH)
+    return tuple(dict.fromkeys(named))
+
+
+def kind_of(axis: str) -> str:
+    """What an axis is called whatever its input: `time` for `left_time`."""
+    return axis.rpartition("_")[2]
+
+
+def renamed_axes(
+    model: keras.Model, signature: Signature, names: Mapping[str, str], rules: Mapping[str, AxisRule]
+) -> Signature:
+    """The signature with other names for free axes, the outputs' free axes named after them anew."""
+    inputs = tuple(
+        spec.model_copy(
+            update={"shape": tuple(names.get(axis, axis) if isinstance(axis, str) else axis for axis in spec.shape)}
+        )
+        for spec in signature.inputs
+    )
+    shapes = output_shapes(model, inputs, tuple(spec.name for spec in signature.outputs), rules)
+    outputs = []
+    for spec, shape in zip(signature.outputs, shapes, strict=True):
+        known = tuple(new if isinstance(old, str) else old for old, new in zip(spec.shape, shape, strict=True))
+        outputs.append(spec.model_copy(update={"shape": known}))
+    return signature.model_copy(update={"inputs": inputs, "outputs": tuple(outputs), "axes": dict(rules)})
+
+
+# --- axes ---------------------------------------------------------------------------------------------------------
+
+
+def _with_rules(model: keras.Model, signature: Signature, traced: TracedGraph) -> Signature:
+    axes = free_axes(signature)
+
+    def ask(sizes: Mapping[str, int]) -> Misfit | None:
+        sized = traced.at(sizes, _ROWS)
+        return sized if isinstance(sized, Misfit) else None
+
+    found = search(axes, kind_of, ask, traced.rows(), Misfit.numbers) if axes else None
+    if found is None:
+        return signature
+    names = _names(found.groups)
+    rules = _rules(found, names, traced)
+    if not rules and all(axis == name for axis, name in names.items()):
+        return signature
+    return renamed_axes(model, signature, names, rules)
+
+
+def _names(groups: Sequence[tuple[str, ...]]) -> dict[str, str]:
+    """The name of each axis: its own, or of those that agree what all are called (`time`), if no other axis is."""
+    kinds = Counter(kind for group in groups for kind in {kind_of(axis) for axis in group})
+    names: dict[str, str] = {}
+    for group in groups:
+        kind = kind_of(group[0])
+        is_common = len(group) > 1 and {kind_of(axis) for axis in group} == {kind} and kinds[kind] == 1
+        names |= dict.fromkeys(group, kind if is_common else group[0])
+    return names
+
+
+def _rules(found: Found[Misfit], names: Mapping[str, str], traced: TracedGraph) -> dict[str, AxisRule]:
+    return {
+        names[group[0]]: AxisRule(
+            least=sizes.least, most=sizes.most, multiple=sizes.multiple, reason=_reason(sizes, traced)
+        )
+        for group, sizes in zip(found.groups, found.sizes, strict=True)
+        if not sizes.is_free
+    }
+
+
+def _reason(sizes: Sizes[Misfit], traced: TracedGraph) -> str:
+    """Why the sizes just beyond do not fit: the table that ends there, or what TensorFlow says of them."""
+    return "; ".join(dict.fromkeys(_why(size, misfit, sizes, traced) for size, misfit in sizes.refused))
+
+
+def _why(size: int, misfit: Misfit, sizes: Sizes[Misfit], traced: TracedGraph) -> str:
+    rows = misfit.rows or sizes.most
+    table = None if rows is None or size <= rows else traced.table_of(misfit, rows)
+    if table is not None:
+        return f"the table '{table}' has {rows} rows"
+    if misfit.rows is not None:
+        return f"what positions are looked up in has {misfit.rows} rows"
+    return f"at {size} TensorFlow says: {misfit.message}"
+
+
+# --- integers -----------------------------------------------------------------------------------------------------
+
+
+def _with_bounds(signature: Signature, traced: TracedGraph) -> Signature:
+    """With bounds of integers, read at the smallest sizes: what is indexed may be as short as those."""
+    smallest = {axis: _smallest(signature, axis) for axis in free_axes(signature)}
+    sizes = {
+        old: smallest[new]
+        for before, now in zip(traced.signature.inputs, signature.inputs, strict=True)
+        for old, new in zip(before.shape, now.shape, strict=True)
+        if isinstance(old, str) and isinstance(new, str) and new != BATCH
+    }
+    sized = traced.at(sizes, 1)
+    if isinstance(sized, Misfit):
+        return signature
+    bounds = index_bounds(sized)
+    inputs = tuple(_bounded(spec, bounds.get(spec.name, Integers())) for spec in signature.inputs)
+    return signature.model_copy(update={"inputs": inputs})
+
+
+def _smallest(signature: Signature, axis: str) -> int:
+    rule = signature.rule(axis)
+    size = rule.rounded_up(max(rule.least, signature.shortest_axis))
+    return size if rule.admits(size) else rule.smallest
+
+
+def _bounded(spec: InputSpec, found: Integers) -> InputSpec:
+    below = min((each for each in (spec.ids_below, found.ids_below) if each is not None), default=None)
+    least = found.ids_from if below is None or found.ids_from < below else 0
+    return spec.model_copy(update={"ids_below": below, "ids_from": max(spec.ids_from, least)})
