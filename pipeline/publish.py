@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,13 +18,17 @@ from pipeline.export.artifacts import write_artifacts
 from pipeline.export.card import model_card
 from pipeline.export.options import ExportOptions
 from pipeline.models.task import Task
-from pipeline.oracle.freeze import Asked
+from pipeline.oracle.asked import Asked
+from pipeline.oracle.freeze import ask
 from pipeline.progress import stage
 from pipeline.records import VERSIONED, Manifest, TaskMetric, Variant, Verdict, versions
-from pipeline.store import digest, digests, publishing
+from pipeline.store import digest, digests, publishing, refusing_unwritable, temporary_folder
 from pipeline.verify.failure import left_behind
 from pipeline.verify.keras_half import searched
-from pipeline.verify.verdict import verify_directory
+from pipeline.verify.verdict import verify_directory, verify_file
+
+_JUDGED_APART = "real rows were judged too, and are not part of this bundle"
+_MOST_ROWS = 257  # of a task's held-out data: as many as the largest batch
 
 
 @dataclass(frozen=True)
@@ -33,8 +40,24 @@ class Labels:
     metric: TaskMetric | None
 
 
-def publish(model: keras.Model, folder: Path, labels: Labels, task: Task | None, options: ExportOptions) -> Manifest:
+def publish(
+    model: keras.Model,
+    folder: Path,
+    labels: Labels,
+    task: Task | None,
+    options: ExportOptions,
+    real: Path | None = None,
+) -> Manifest:
     """Freeze truth, convert, verify in fresh processes, and only then put the bundle at `folder`.
+
+    Args:
+        model: a functional or sequential model; it is left as it is.
+        folder: where the bundle shall lie.
+        labels: what the manifest says of it besides.
+        task: whose data and metric judge it too.
+        options: what the user chose.
+        real: the folder in which the truth about real rows stays, where those are not published; it is lost if none
+            is given.
 
     Raises:
         BadInput: if the model can't be converted, or the folder can't be written or holds something else.
@@ -42,9 +65,10 @@ def publish(model: keras.Model, folder: Path, labels: Labels, task: Task | None,
             losses) with random ones, or the model is below its task's bar. What lay at `folder` stays.
     """
     _require_threshold(labels)
-    with publishing(folder, why_no_bundle) as scratch, Asked(model, options.effort) as asked:
-        draft = _draft(model, asked, scratch, labels, task, options)
-        verdict = _judged(model, asked, scratch, draft)
+    with publishing(folder, why_no_bundle) as scratch, Asked(model) as asked:
+        with _apart(options, real) as apart:
+            draft = _draft(model, asked, scratch, labels, task, options, apart)
+            verdict = _judged(model, asked, scratch, draft, apart)
         metric = _metric_of_onnx(scratch, draft, task)
         judged = draft.model_copy(update={"parity": verdict.parity, "metric": metric})
         card = scratch / CARD
@@ -54,24 +78,52 @@ def publish(model: keras.Model, folder: Path, labels: Labels, task: Task | None,
     return manifest
 
 
-def _judged(model: keras.Model, asked: Asked, scratch: Path, draft: Manifest) -> Verdict:
-    """The verdict on a bundle in `scratch`, which it passed."""
+@contextmanager
+def _apart(options: ExportOptions, real: Path | None) -> Iterator[Path | None]:
+    """An empty folder for the truth about real rows; None where they may be published."""
+    if options.publish_samples:
+        yield None
+    elif real is None:
+        with temporary_folder("real") as folder:
+            yield folder
+    else:
+        shutil.rmtree(real, ignore_errors=True)  # a former run's
+        with refusing_unwritable(real):
+            real.mkdir(parents=True)
+        yield real
+
+
+def _judged(model: keras.Model, asked: Asked, scratch: Path, draft: Manifest, apart: Path | None) -> Verdict:
+    """The verdict on a bundle in `scratch`, which it passed, on real rows too."""
     (scratch / TRUTH).unlink()  # the manifest holds it from here on
     write_manifest(scratch, draft)
     with stage("verdict"):
-        verdict = verify_directory(scratch)
+        verdict, truth = verify_directory(scratch), scratch
+        is_of_real = apart is not None and (apart / TRUTH).is_file() and ONNX_FILE in draft.files
+        if verdict.passed and apart is not None and is_of_real:
+            on_real = verify_file(scratch / ONNX_FILE, apart)
+            verdict, truth = (verdict, scratch) if on_real.passed else (on_real, apart)
         if verdict.passed:
             return verdict
-        verdict = searched(verdict, model, asked.snapshot, scratch / ONNX_FILE, scratch)
+        verdict = searched(verdict, model, asked.snapshot, scratch / ONNX_FILE, truth)
     left = left_behind(draft.model, verdict, scratch, is_kept=False)
     raise CheckFailed(f"{draft.model} is not published: {_first_failure(verdict)}; {left}")
 
 
 def _draft(
-    model: keras.Model, asked: Asked, scratch: Path, labels: Labels, task: Task | None, options: ExportOptions
+    model: keras.Model,
+    asked: Asked,
+    scratch: Path,
+    labels: Labels,
+    task: Task | None,
+    options: ExportOptions,
+    apart: Path | None,
 ) -> Manifest:
     """Truth and artifacts in `scratch`, and the manifest that says so."""
-    truth = asked.freeze(scratch, _real_samples(task))
+    samples = _task_samples(task, asked) if options.samples is None else options.samples
+    truth = ask(asked, scratch, samples, effort=options.effort, apart=apart)
+    if apart is not None and (apart / TRUTH).is_file():
+        truth = truth.model_copy(update={"notes": (*truth.notes, _JUDGED_APART)})
     feed = dict(read_cases(scratch / SAMPLES, truth)[0].inputs)
     artifacts = write_artifacts(model, truth.signature, feed, options, scratch, asked.snapshot)
     return Manifest(
@@ -114,8 +166,17 @@ def _metric_of_onnx(scratch: Path, draft: Manifest, task: Task | None) -> TaskMe
     return metric.model_copy(update={"onnx": found})
 
 
-def _real_samples(task: Task | None) -> dict[str, np.ndarray] | None:
-    return None if task is None or task.data is None else dict(task.data()[1].inputs)
+def _task_samples(task: Task | None, asked: Asked) -> dict[str, np.ndarray] | None:
+    """Held-out rows of the task, in the dtypes of the inputs; None where there are none of finite numbers."""
+    if task is None or task.data is None:
+        return None
+    given = task.data()[1].inputs
+    inputs = asked.signature.inputs
+    if any(spec.name not in given for spec in inputs):
+        return None
+    arrays = {spec.name: np.asarray(given[spec.name])[:_MOST_ROWS].astype(spec.dtype) for spec in inputs}
+    is_finite = np.all([np.isfinite(array).reshape(len(array), -1).all(axis=1) for array in arrays.values()], axis=0)
+    return {name: array[is_finite] for name, array in arrays.items()} if is_finite.any() else None
 
 
 def _require_threshold(labels: Labels) -> None:

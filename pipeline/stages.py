@@ -153,7 +153,8 @@ def export(
     if trained is not None and trained.metric is not None and trained.value is not None:
         metric = TaskMetric(name=trained.metric, value=trained.value, threshold=trained.threshold)
     folder = output / subject.name if output is not None else bundle_folder(subject.name, variant)
-    return publish(model, folder, Labels(subject.name, variant, metric), subject.task, options), folder
+    labels = Labels(subject.name, variant, metric)
+    return publish(model, folder, labels, subject.task, options, BUILD / subject.name / variant / "real"), folder
 
 
 def export_options(
@@ -290,14 +291,15 @@ def verify_onnx(path: Path | str, model: keras.Model) -> Verdict:
     """
     load_tensorflow()
     from pipeline.graph.functional import as_functional
-    from pipeline.oracle.freeze import Asked
+    from pipeline.oracle.asked import Asked
+    from pipeline.oracle.freeze import ask
     from pipeline.store import temporary_folder
     from pipeline.verify.keras_half import searched
     from pipeline.verify.verdict import verify_file
 
     functional = as_functional(model)
     with temporary_folder("truth") as folder, Asked(functional) as asked:
-        asked.freeze(folder)
+        ask(asked, folder)
         verdict = verify_file(Path(path), folder)
         return searched(verdict, functional, asked.snapshot, Path(path), folder)
 

@@ -72,7 +72,7 @@ def beside(work: Callable[[], None], stage: str = "") -> Iterator[list[BaseExcep
         while not ended.is_set():
             try:
                 work()
-            except BaseException as error:
+            except BaseException as error:  # noqa: BLE001 - told by the test
                 raised.append(error)
                 return
 

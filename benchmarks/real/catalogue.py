@@ -51,8 +51,7 @@ MODELS = (
     RealModel("gpt2_generator", HUB, 6_592),
     RealModel("gemma_generator", HUB, 4_752),
     RealModel("bart", HUB, 13_824),
-    # The encoder halves the steps and adds 32 positions: no other number of steps runs.
-    RealModel("whisper", HUB, 18_368, free=64),
+    RealModel("whisper", HUB, 18_368),
     RealModel("vit_pair", HUB, 7_856),
     RealModel("bert_base_pair", HUB, 109_482_240),
     RealModel("albert_base", HUB, 11_683_584),

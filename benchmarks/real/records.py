@@ -35,14 +35,20 @@ class Side(Record):
 
 
 class Judged(Record):
-    """What the verdict stands on, from the manifest: rows by kind, shared weights by name, rules, what was left."""
+    """What the verdict stands on, from the manifest.
+
+    `rows` by the kind of each case; `kinds` of inputs; `rounds` in which weights were moved; how many weights are
+    shared, and how many of them were moved; the rules of the budgets; the effort, and what it made less of.
+    """
 
     rows: dict[str, int]
+    kinds: int
+    rounds: int
     shared_weights: int
     asked_weights: int
     rules: tuple[str, ...]
     effort: str
-    notes: tuple[str, ...]
+    thinned: tuple[str, ...]
 
 
 class Row(Record):

@@ -37,7 +37,7 @@ def measured(model: RealModel, folder: Path, ours_first: bool, limits: Limits, s
 
     def side(work: str) -> Side:
         step(f"{model.name}: {work}")
-        return _side(work, model, folder, limits)
+        return watched_work(work, model, folder, limits)
 
     first, second = (once.EXPORT, once.PEER) if ours_first else (once.PEER, once.EXPORT)
     exports = {first: side(first), second: side(second)}
@@ -57,7 +57,8 @@ def measured(model: RealModel, folder: Path, ours_first: bool, limits: Limits, s
     )
 
 
-def _side(work: str, model: RealModel, folder: Path, limits: Limits) -> Side:
+def watched_work(work: str, model: RealModel, folder: Path, limits: Limits) -> Side:
+    """One piece of work (`once`) on one model in a fresh process, watched; files go to `folder`."""
     log = folder / f"{work}.log"
     command = [sys.executable, "-P", "-m", "benchmarks.real.once", work, model.name, str(folder.resolve())]
     with temporary_folder("real") as scratch:
@@ -89,7 +90,7 @@ def _why_ended(ended: Ended, log: Path, unfinished: str) -> str:
     lines = [line for line in log.read_text(errors="replace").splitlines() if line.strip()]
     told = next((line.removeprefix(once.FAILED) for line in reversed(lines) if line.startswith(once.FAILED)), "")
     if told:
-        return f"{told}{within}"
+        return f"{told.replace(str(log.parent.resolve()), log.parent.name)}{within}"
     if ended.status < 0:
         return f"killed by signal {-ended.status}{within}"
     return f"ended with status {ended.status}{within}: {lines[-1] if lines else 'no output'}"

@@ -12,7 +12,7 @@ STAGES = ("plan", "traces", "truth", "conversion", "artifacts", "verdict")
 PEER = "model.export"
 BARS = ("export", "memory", "verify")
 _SHOWN_LEFT = 3  # of what was not judged, each in a line of its own
-_LONGEST_REMARK = 240  # characters; real.json has all of them
+_LONGEST_REMARK = 400  # characters; real.json has all of them
 
 
 def rendered(run: Run) -> str:
@@ -24,7 +24,7 @@ def rendered(run: Run) -> str:
         _aligned(("model", *BARS, f"aim + {EXPORT_AIM_S:g} s"), [_bar_cells(row) for row in run.rows]),
         "\n".join(IN_WORDS),
         "\n".join(_cut(line) for row in run.rows for line in _remarks(row)),
-        "\n".join(f"left out: {name}: {why}" for name, why in run.left_out.items()),
+        "\n".join(_left_out(run)),
         "\n".join(_summary(run)),
     ]
     return "\n\n".join(part for part in parts if part)
@@ -56,7 +56,19 @@ def _times(row: Row) -> tuple[str, ...]:
 
 
 def _judged_head() -> tuple[str, ...]:
-    return ("memory in GB", "weights", PEER, "export", "verify", "kinds", "rows", "shared asked", "rule", "verdict")
+    return (
+        "memory in GB",
+        "weights",
+        PEER,
+        "export",
+        "verify",
+        "kinds",
+        "rows",
+        "rounds",
+        "shared asked",
+        "rule",
+        "verdict",
+    )
 
 
 def _judged(row: Row) -> tuple[str, ...]:
@@ -64,7 +76,7 @@ def _judged(row: Row) -> tuple[str, ...]:
     verify = "-" if row.verify is None else _gb(row.verify.largest_bytes)
     return (
         *(row.model, _gb(row.weight_bytes), _gb(row.peer.largest_bytes), _gb(row.ours.largest_bytes), verify),
-        *(str(len(found.rows)), str(sum(found.rows.values()))),
+        *(str(found.kinds), str(sum(found.rows.values())), str(found.rounds)),
         *(f"{found.asked_weights} of {found.shared_weights}", " ".join(found.rules) or "-", verdict(row)),
     )
 
@@ -86,6 +98,7 @@ def _remarks(row: Row) -> Iterator[str]:
     yield from (f"{row.model}: {name}: {side.ended}" for name, side in sides if side is not None and side.ended)
     if row.load_error:
         yield f"{row.model}: onnxruntime does not load {PEER}'s file: {row.load_error}"
+    yield from (f"{row.model}: thinned: {what}" for what in row.judged.thinned)
     work = None if row.verify is None else row.verify.work
     if work is None:
         return
@@ -95,6 +108,11 @@ def _remarks(row: Row) -> Iterator[str]:
     yield from (f"{row.model}: not judged: {reason}" for reason in left[:_SHOWN_LEFT])
     if len(left) > _SHOWN_LEFT:
         yield f"{row.model}: not judged: {len(left) - _SHOWN_LEFT} more"
+
+
+def _left_out(run: Run) -> Iterator[str]:
+    for reason in dict.fromkeys(run.left_out.values()):
+        yield f"left out: {', '.join(name for name, why in run.left_out.items() if why == reason)}: {reason}"
 
 
 def _summary(run: Run) -> Iterator[str]:
@@ -127,7 +145,8 @@ def _is_figure(cell: str) -> bool:
     return not any(character.isalpha() for character in cell)
 
 
-def _cut(line: str) -> str:
+def _cut(remark: str) -> str:
+    line = " ".join(remark.replace("\\n", " ").replace("\\t", " ").split())  # escaped where a refusal quotes others
     return line if len(line) <= _LONGEST_REMARK else line[:_LONGEST_REMARK].rstrip() + "…"
 
 

@@ -45,11 +45,20 @@ class Ended:
 
 
 def run_watched(command: Sequence[str], log: Path, limits: Limits, environ: Mapping[str, str]) -> Ended:
-    """Run a command to its end or to a limit; whatever it started is ended with it. Both its streams go to `log`."""
+    """Run a command to its end or to a limit; whatever it started is ended with it.
+
+    Both its streams go to `log`, whose folder is its current one.
+    """
     started = time.perf_counter()
     with log.open("wb") as stream:
         process = subprocess.Popen(
-            command, stdin=subprocess.DEVNULL, stdout=stream, stderr=stream, env=environ, start_new_session=True
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=stream,
+            stderr=stream,
+            cwd=log.parent,
+            env=environ,
+            start_new_session=True,
         )
     tree = _Tree(psutil.Process(process.pid))
     reached = ""

@@ -34,7 +34,7 @@ AFFORDABLE_S = 25.0
 # What a case may take, counted as if nothing were given back before its end: a share of the memory that is free, and
 # never more than this many bytes.
 _SHARE_OF_MEMORY = 0.25
-_MOST_BYTES = 2**29
+_MOST_BYTES = 2**27
 _LEAST_ROWS = 2  # one size of a batch above 1
 
 

@@ -13,13 +13,18 @@ from benchmarks.real.bars import bars, misses
 from benchmarks.real.catalogue import HUB, MODELS, RealModel, build, chosen
 from benchmarks.real.judged import judged
 from benchmarks.real.records import Judged, Row, Run, Side, Work
-from benchmarks.real.row import measured
+from benchmarks.real.row import measured, watched_work
 from benchmarks.real.table import rendered
 from benchmarks.real.watched import Limits
 from pipeline.errors import BadInput
 from pipeline.measure.environment import environment
 
 GENEROUS = Limits(seconds=120, tree_bytes=8_000_000_000)
+PLACES = [
+    {"weight": "kernel", "call_sites": ["a", "b"]},
+    {"weight": "bias", "call_sites": ["a", "b"]},
+    {"weight": "alone", "call_sites": ["a"]},
+]
 
 
 def side(seconds: float, gigabytes: float = 1.0, **changes: Any) -> Side:
@@ -33,7 +38,7 @@ def side(seconds: float, gigabytes: float = 1.0, **changes: Any) -> Side:
 
 def row(**changes: Any) -> Row:
     """A row that holds every bar."""
-    found = Judged(rows={"normal": 4}, shared_weights=2, asked_weights=2, rules=("derived",), effort="", notes=())
+    found = judged({"weight_map": PLACES, "truth": {"cases": [{"kind": "round 1", "batch": 2, "weights": ["kernel"]}]}})
     given = {"ours": side(20.0), "peer": side(10.0), "verify": side(5.0), "load_error": "", **changes}
     return Row(model="m", parameters=given.pop("parameters", 1_000), judged=found, **given)
 
@@ -110,29 +115,23 @@ def test_work_that_fails_is_told_by_its_own_last_line(tmp_path: Path) -> None:
     assert [step.split(": ")[1] for step in steps] == [once.PEER, once.EXPORT]
 
 
-def test_a_file_that_onnxruntime_does_not_load_fails_with_its_message(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    """And one that it loads leaves a record."""
+def test_a_file_that_onnxruntime_does_not_load_is_told_by_its_message(tmp_path: Path) -> None:
+    """Without what else the process printed; one that it loads leaves a record."""
     path = tmp_path / once.PEER_FILE
     path.write_bytes(b"no model")
-    assert once.main([once.LOAD, "albert", str(tmp_path)]) == 1
-    assert capsys.readouterr().err.startswith(once.FAILED + "InvalidProtobuf")
+    told = watched_work(once.LOAD, MODELS[0], tmp_path, GENEROUS).ended
+    assert told.startswith("InvalidProtobuf: ")
+    assert f"{tmp_path.name}/{once.PEER_FILE}" in told
+    assert str(tmp_path) not in told
     import onnx
 
     text = '<ir_version: 9, opset_import: ["" : 18]> g (float[N] x) => (float[N] y) { y = Relu(x) }'
     onnx.save(onnx.parser.parse_model(text), path)
-    assert once.main([once.LOAD, "albert", str(tmp_path)]) == 0
-    assert once.result_file(tmp_path, once.LOAD).is_file()
+    loaded = watched_work(once.LOAD, MODELS[0], tmp_path, GENEROUS)
+    assert (loaded.ended, loaded.work is not None, loaded.seconds > 0) == ("", True, True)
 
 
 # --- what was judged ----------------------------------------------------------------------------------------------
-
-PLACES = [
-    {"weight": "kernel", "call_sites": ["a", "b"]},
-    {"weight": "bias", "call_sites": ["a", "b"]},
-    {"weight": "alone", "call_sites": ["a"]},
-]
 
 
 def test_rows_are_counted_by_kind_and_shared_weights_by_name() -> None:
@@ -142,16 +141,19 @@ def test_rows_are_counted_by_kind_and_shared_weights_by_name() -> None:
         {"truth": {"cases": [*cases, {"kind": "perturbed", "batch": 1, "weight": "kernel"}]}, "weight_map": PLACES}
     )
     assert (one.rows, one.shared_weights, one.asked_weights) == ({"normal": 4, "perturbed": 1}, 2, 1)
+    assert (one.kinds, one.rounds) == (1, 1)
     rounds = [{"kind": "round 1", "batch": 2, "weights": ["kernel", "bias", "alone"]}]
     budgets = [{"rule": "stated"}, {"rule": "derived"}, {"rule": "derived"}]
-    plan = {"effort": "quick"}
+    plan = {"effort": "quick", "thinned": ["2 draws of noise, not 4"]}
     two = judged({"truth": {"cases": rounds, "budgets": budgets, "plan": plan}, "weight_map": PLACES})
     assert (two.asked_weights, two.rules, two.effort) == (2, ("derived", "stated"), "quick")
+    assert two.thinned == ("2 draws of noise, not 4",)
 
 
 def test_a_manifest_that_is_not_there_tells_nothing() -> None:
     """Where the export was refused."""
-    assert judged({}) == Judged(rows={}, shared_weights=0, asked_weights=0, rules=(), effort="", notes=())
+    nothing = {"rows": {}, "kinds": 0, "rounds": 0, "shared_weights": 0, "asked_weights": 0}
+    assert judged({}) == Judged(**nothing, rules=(), effort="", thinned=())
 
 
 # --- bars ---------------------------------------------------------------------------------------------------------
@@ -218,7 +220,11 @@ def run_of(*rows: Row) -> Run:
         limit_s=1200,
         limit_bytes=18_000_000_000,
         rows=rows,
-        left_out={"albert": "KerasHub is not installed here"},
+        left_out={
+            "albert": "KerasHub is not installed here",
+            "b": "too large",
+            "bart": "KerasHub is not installed here",
+        },
     )
 
 
@@ -231,18 +237,19 @@ def test_the_tables_show_stages_the_rest_and_how_each_bar_stands() -> None:
     assert "yes, 20.0 of 75.0 s" in text
     assert "no, 15.1 of 15.0 s" in text
     assert "yes, 1.00 of 2.00 GB" in text
-    assert "2 of 2" in text
+    told = [line.split()[6:] for line in text.splitlines() if line.endswith("passed") and line.startswith("m ")]
+    assert told == [["2", "1", "1", "of", "2", "-", "passed"]] * 2
     assert "export: 2 of 2 hold; the aim: 2 of 2" in text
     assert text.splitlines()[-1] == "missed: m (verify)"
 
 
 def test_what_ended_early_was_left_or_left_out_is_said() -> None:
     """Long messages are cut; all of them are in real.json."""
-    peer, ours = side(math.nan, ended="ended at its limit of 18 GB"), side(math.nan, ended="x" * 400)
+    peer, ours = side(math.nan, ended="ended at its limit of 18 GB"), side(math.nan, ended="no:\\n\\n " + "x" * 400)
     refused = rendered(run_of(row(ours=ours, peer=peer, verify=None)))
     assert "m: model.export: ended at its limit of 18 GB" in refused
-    assert max(len(line) for line in refused.splitlines() if line.startswith("m: export: xxx")) < 250
-    assert "left out: albert: KerasHub is not installed here" in refused
+    assert max(len(line) for line in refused.splitlines() if line.startswith("m: export: no: xxx")) < 410
+    assert "left out: albert, bart: KerasHub is not installed here\nleft out: b: too large" in refused
     judged_part = Work(seconds=5.0, not_judged=tuple(f"kind {number}" for number in range(5)))
     told = rendered(run_of(row(load_error="no Erfc", verify=side(5.0).model_copy(update={"work": judged_part}))))
     assert "m: onnxruntime does not load model.export's file: no Erfc" in told

@@ -72,9 +72,10 @@ def test_what_the_watching_process_holds_is_not_counted(tmp_path: Path) -> None:
 
 
 def test_the_status_and_the_output_are_kept(tmp_path: Path) -> None:
-    """A signal is negative."""
-    assert watched(tmp_path, ROOMY, "print('said'); raise SystemExit(3)").status == 3
+    """A signal is negative; what it leaves in its current folder lies beside its output."""
+    assert watched(tmp_path, ROOMY, "print('said'); open('left', 'w'); raise SystemExit(3)").status == 3
     assert (tmp_path / "log.txt").read_text().strip() == "said"
+    assert (tmp_path / "left").is_file()
     assert watched(tmp_path, ROOMY, "import os; os.abort()").status == -6
 
 

@@ -111,7 +111,8 @@ def _keep_answering() -> None:
 def in_model(name: str, seeds: int) -> Judged:
     """The verdicts on one model."""
     from pipeline.errors import PipelineError
-    from pipeline.oracle.freeze import Asked
+    from pipeline.oracle.asked import Asked
+    from pipeline.oracle.freeze import ask
     from pipeline.verify import onnx_half
     from tests.faults.refilled import File
     from tests.zoo import fill
@@ -131,7 +132,7 @@ def in_model(name: str, seeds: int) -> Judged:
             for seed in range(seeds):
                 fill(model, seed)
                 asked.renew()
-                truth = asked.freeze(folder, seed=seed)
+                truth = ask(asked, folder, seed=seed)
                 if file is None:
                     file = File(model, truth.signature, folder / MODEL)
                 else:

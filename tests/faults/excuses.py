@@ -20,7 +20,8 @@ from onnx import ModelProto
 from pipeline import bundle
 from pipeline.bundle import CaseArrays
 from pipeline.graph.call import named_call
-from pipeline.oracle.freeze import Asked
+from pipeline.oracle.asked import Asked
+from pipeline.oracle.freeze import ask
 from pipeline.records import Truth
 from pipeline.truth.noise import DRAWS
 from pipeline.verify.behaviour import plain
@@ -62,7 +63,7 @@ class Fresh:
         found = []
         with Asked(self.model) as asked:
             for seed in SEEDS:
-                truth = asked.freeze(self.folder, seed=seed)
+                truth = ask(asked, self.folder, seed=seed)
                 found.append((truth, plain(bundle.read_cases(self.folder / bundle.SAMPLES, truth))))
         return found
 

@@ -11,7 +11,8 @@ from pipeline import bundle
 from pipeline.cases import RANDOM
 from pipeline.errors import BadInput
 from pipeline.graph.fresh import NotRebuildable
-from pipeline.oracle.freeze import Asked, freeze
+from pipeline.oracle.asked import Asked
+from pipeline.oracle.freeze import ask, freeze
 from pipeline.truth.float64 import float64_clone
 from tests.zoo import ZOO, fill
 
@@ -99,11 +100,11 @@ def test_a_model_asked_again_with_other_weights_gives_what_a_new_one_gives(tmp_p
     """It is traced once, and the reference follows."""
     model = ZOO["gru_with_every_output"]()
     with Asked(model) as asked:
-        first = asked.freeze(tmp_path)
+        first = ask(asked, tmp_path)
         fill(model, 7)
-        assert asked.freeze(tmp_path) == first  # until it is told
+        assert ask(asked, tmp_path) == first  # until it is told
         asked.renew()
-        again = asked.freeze(tmp_path, seed=7)
+        again = ask(asked, tmp_path, seed=7)
     assert again == freeze(model, tmp_path, seed=7)
 
 

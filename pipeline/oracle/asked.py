@@ -1,0 +1,129 @@
+"""A model that was traced once, and the process that answers for it, with the weights as they were then."""
+
+from __future__ import annotations
+
+import contextlib
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+
+import keras
+import numpy as np
+
+from pipeline.graph.flatten import flatten_labelled
+from pipeline.graph.read import read
+from pipeline.graph.weights import named_weights
+from pipeline.oracle.asking import Answers, Moves, Oracle, opened
+from pipeline.oracle.snapshot import Snapshot
+from pipeline.oracle.traced import Traced, input_key, output_key, traced
+from pipeline.oracle.work import work_of
+from pipeline.progress import stage
+from pipeline.truth.plan import Work
+from pipeline.truth.refusals import refuse_unexportable
+from pipeline.truth.signature import read_signature
+from pipeline.workers.limits import Limits, free_memory
+
+Arrays = Mapping[str, np.ndarray]
+
+# How long an answer may take: so many seconds and so many times what the plan has counted. A busy machine, or a layer
+# whose work no count tells, stays well below; a loop that never ends does not.
+_LEAST_S, _TIMES = 120.0, 100.0
+# Of a case that only is to be reported.
+_LEAST_REPORTED_S = 20.0
+
+
+class Asked:
+    """A model, traced, and who answers for it. Use it in a `with` block: the process ends with that.
+
+    Attributes:
+        model: as it was given.
+        signature: the model's, with the dtypes that its compiled function returns.
+        snapshot: the weights that are asked.
+        weights: their names, in the model's order.
+        no_float64: why there is no float64 form; None if there is one.
+    """
+
+    def __init__(self, model: keras.Model) -> None:
+        with contextlib.ExitStack() as ends:
+            self._oracle: Oracle = ends.enter_context(opened())
+            self._oracle.start()
+            self._folder = Path(ends.enter_context(tempfile.TemporaryDirectory(prefix="shared-layers-traced-")))
+            self.model = model
+            with stage("plan"):
+                self.snapshot = Snapshot(model)  # before anything else: whoever trains it goes on
+                refuse_unexportable(model)
+                signature = read_signature(model)
+                self.weights = named_weights(flatten_labelled(model), read(model))
+            with stage("traces"):
+                self._traced: Traced = traced(model, signature, self.snapshot)
+                self.signature = self._traced.signature
+                self.no_float64 = self._traced.no_float64
+                self._hand_over()
+            self._ends = ends.pop_all()
+
+    def __enter__(self) -> Asked:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self._ends.close()
+
+    def _hand_over(self) -> None:
+        folder = Path(tempfile.mkdtemp(dir=self._folder))
+        self._traced.save(self.snapshot, folder)
+        self._oracle.load(folder)
+
+    def renew(self) -> None:
+        """Ask for the weights that the model has now."""
+        self.snapshot.take_again()
+        self._hand_over()
+
+    def work(self, free_axis: int) -> Work:
+        """What a row amounts to, an axis that is free counted at this size."""
+        return work_of(self._traced.served, free_axis)
+
+    def answers(
+        self, feed: Arrays, limits: Limits, moves: Moves = (), *, draws: int | None = None, at_scale: bool = False
+    ) -> Answers:
+        """What the model answers, by the names of inputs and outputs.
+
+        Args:
+            feed: an array for every input.
+            limits: of the answer.
+            moves: weights that are moved meanwhile.
+            draws: of noise on the float64 form, which is asked if this is given.
+            at_scale: whether noise is from now on of the scales that results have here.
+
+        Raises:
+            NoAnswer: if the model raised an exception or reached a limit.
+        """
+        keyed = {input_key(index): np.asarray(feed[spec.name]) for index, spec in enumerate(self.signature.inputs)}
+        found = self._oracle.answer(
+            keyed, limits, moves, in_float64=draws is not None, draws=draws or 0, at_scale=at_scale
+        )
+        return Answers(
+            self._named(found.float32),
+            None if found.float64 is None else self._named(found.float64),
+            tuple(self._named(each) for each in found.noisy),
+            tuple(self._named(each) for each in found.decided),
+        )
+
+    def predict(self, feed: Arrays) -> dict[str, np.ndarray]:
+        """What the compiled function answers.
+
+        Raises:
+            NoAnswer: if the model raised an exception or reached a limit.
+        """
+        return self.answers(feed, limits_of(0.0)).float32
+
+    def _named(self, answers: Arrays) -> dict[str, np.ndarray]:
+        return {spec.name: answers[output_key(index)] for index, spec in enumerate(self.signature.outputs)}
+
+
+def limits_of(cost: float) -> Limits:
+    """The limits of an answer that the plan has counted as so many seconds."""
+    return Limits(_LEAST_S + _TIMES * cost, free_memory())
+
+
+def limits_of_reported(cost: float) -> Limits:
+    """The limits of an answer that only is reported: odd numbers make a loop run for ever."""
+    return Limits(_LEAST_REPORTED_S + _TIMES * cost, free_memory())
