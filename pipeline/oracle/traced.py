@@ -6,6 +6,7 @@ changes both. They go to disk as a SavedModel, so that layers which Keras can't 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,10 +25,13 @@ from pipeline.records import InputSpec, Signature, TensorSpec
 from pipeline.truth.float64 import float64_model, widened_dtype
 from pipeline.truth.noise import Noise
 from pipeline.truth.read_off_graph import read_off_graph
+from pipeline.truth.signature import BATCH
 from pipeline.truth.sized_graph import traced_graph
 
 SERVED, NOISY, UNITS = "served", "noisy", "units.npy"
 SCALES = "scales"
+
+_CALLED = re.compile(r"when calling (\w+)\.call\(\)")  # keras/src/utils/traceback_utils.py
 
 
 @dataclass(frozen=True)
@@ -82,7 +86,7 @@ def traced(model: keras.Model, signature: Signature, snapshot: Snapshot) -> Trac
     served = _served(model, signature, snapshot)
     signature = read_off_graph(model, signature, traced_graph(served, signature))
     outputs = tuple(
-        _as_compiled(spec, served.structured_outputs[output_key(index)]) for index, spec in enumerate(signature.outputs)
+        as_compiled(spec, served.structured_outputs[output_key(index)]) for index, spec in enumerate(signature.outputs)
     )
     signature = signature.model_copy(update={"outputs": outputs})
     noisy, no_float64, clone = _noisy(model, signature, snapshot)
@@ -106,8 +110,17 @@ def _served(model: keras.Model, signature: Signature, snapshot: Snapshot) -> Any
     except PipelineError:
         raise
     except Exception as error:
-        raise BadInput(f"TensorFlow can't trace model '{model.name}': {told(error)}") from error
+        raise BadInput(
+            f"TensorFlow can't trace model '{model.name}'{_called(error)}: {told(error)}; where it asks for sizes that "
+            "are free, fix them (keras.Input(batch_shape=...) fixes the batch too)"
+        ) from error
     return with_keywords(concrete, [spec.name for spec in specs])
+
+
+def _called(error: Exception) -> str:
+    """Which operation or layer of Keras' was called when the error came, as Keras notes it in the message."""
+    found = _CALLED.findall(str(error))
+    return f" (in {found[-1]})" if found else ""
 
 
 def _noisy(
@@ -172,9 +185,16 @@ def tensor_spec(spec: InputSpec, dtype: str, name: str) -> tf.TensorSpec:
     return tf.TensorSpec([None if isinstance(axis, str) else axis for axis in spec.shape], dtype, name=name)
 
 
-def _as_compiled(spec: TensorSpec, answer: Any) -> TensorSpec:
-    """The dtype that the compiled function returns, and the sizes that TensorFlow knows where Keras does not."""
+def as_compiled(spec: TensorSpec, answer: Any) -> TensorSpec:
+    """The dtype that the compiled function returns, and the sizes that TensorFlow knows where Keras does not.
+
+    The shape is TensorFlow's where Keras tells one of another rank (`ops.adaptive_max_pool`, `ops.where` of one
+    argument): its operations' shape inference is wrong there.
+    """
+    if answer.shape.rank is None:
+        raise BadInput(f"output '{spec.name}' has shape {spec.shape} in Keras and none that TensorFlow could tell")
     if answer.shape.rank != len(spec.shape):
-        raise BadInput(f"output '{spec.name}' has shape {spec.shape} in Keras and {answer.shape} in TensorFlow")
+        own = (BATCH, *(f"{spec.name}_axis{place}" for place in range(1, answer.shape.rank)))
+        spec = spec.model_copy(update={"shape": own[: answer.shape.rank]})
     sizes = [axis if size is None else size for axis, size in zip(spec.shape, answer.shape, strict=True)]
     return TensorSpec(name=spec.name, shape=tuple(sizes), dtype=answer.dtype.name)

@@ -17,7 +17,9 @@ from pipeline.errors import PipelineError, one_line
 from pipeline.export.artifacts import write_artifacts
 from pipeline.export.options import ExportOptions
 from pipeline.graph.call import named_call
-from pipeline.records import Shape, Signature, TensorSpec
+from pipeline.oracle.own_sizes import refuse_own_sizes
+from pipeline.oracle.traced import as_compiled
+from pipeline.records import Shape, Signature
 from pipeline.truth.refusals import refuse_unexportable
 from pipeline.truth.signature import read_signature
 
@@ -50,6 +52,7 @@ def judged(model: keras.Model, feed: Mapping[str, np.ndarray]) -> Outcome:
         refuse_unexportable(model)
         signature, call = _compiled(model, read_signature(model))
         expected = {name: tensor.numpy() for name, tensor in call(_tensors(feed)).items()}
+        refuse_own_sizes(signature, feed, expected)
     except PipelineError as refusal:
         return _refused(str(refusal))
     except Exception as error:  # noqa: BLE001 - what Keras itself does not run has no right answer
@@ -79,13 +82,8 @@ def _compiled(model: keras.Model, signature: Signature) -> tuple[Signature, Any]
     specs = {spec.name: tf.TensorSpec(_sizes(spec.shape), spec.dtype) for spec in signature.inputs}
     call = tf.function(named_call(model, signature), autograph=False, input_signature=[specs])
     answers = call.get_concrete_function().structured_outputs
-    outputs = (_as_compiled(spec, answers[spec.name]) for spec in signature.outputs)
+    outputs = (as_compiled(spec, answers[spec.name]) for spec in signature.outputs)
     return signature.model_copy(update={"outputs": tuple(outputs)}), call
-
-
-def _as_compiled(spec: TensorSpec, answer: Any) -> TensorSpec:
-    sizes = tuple(axis if size is None else size for axis, size in zip(spec.shape, answer.shape, strict=True))
-    return TensorSpec(name=spec.name, shape=sizes, dtype=answer.dtype.name)
 
 
 def _sizes(shape: Shape) -> list[int | None]:

@@ -12,7 +12,7 @@ _ACTIVATIONS = (
     *("celu", "elu", "exponential", "gelu", "glu", "hard_shrink", "hard_sigmoid", "hard_silu", "hard_tanh"),
     *("leaky_relu", "linear", "log_sigmoid", "log_softmax", "mish", "relu", "relu6", "selu", "sigmoid", "silu"),
     *("soft_shrink", "softmax", "softplus", "softsign", "sparse_plus", "sparse_sigmoid", "sparsemax", "squareplus"),
-    *("tanh", "tanh_shrink", "threshold"),
+    *("tanh", "tanh_shrink"),
 )
 
 
@@ -117,7 +117,7 @@ MADE: dict[str, list[Made]] = {
     "Normalization": [_adapted(-1), _adapted(None), made(_inverted, _STEPS)],
     "PReLU": [one(layers.PReLU, _STEPS), one(layers.PReLU, _IMAGE, shared_axes=[1, 2])],
     "Permute": [one(layers.Permute, _STEPS, dims=(2, 1)), one(layers.Permute, _IMAGE, dims=(3, 1, 2))],
-    "RMSNormalization": [one(layers.RMSNormalization, _STEPS), one(layers.RMSNormalization, _STEPS, axis=1)],
+    "RMSNormalization": [one(layers.RMSNormalization, _STEPS), one(layers.RMSNormalization, _STEPS, epsilon=0.1)],
     "ReLU": [one(layers.ReLU, _ROW), one(layers.ReLU, _ROW, max_value=1.0, negative_slope=0.1, threshold=0.2)],
     "RepeatVector": [one(layers.RepeatVector, _ROW, n=3)],
     "Reshape": [one(layers.Reshape, _STEPS, target_shape=(4, 5)), one(layers.Reshape, _STEPS, target_shape=(-1, 2, 2))],

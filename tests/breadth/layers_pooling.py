@@ -15,17 +15,16 @@ def _made(layer: str, *configurations: dict) -> list[Made]:
     return [one(cls, _DRAWS[layer[-2:]], **configuration) for configuration in configurations]
 
 
-_POOLS = ({}, {"pool_size": 3, "strides": 2, "padding": "same"}, {"pool_size": 2, "strides": 1}, {**_FIRST, "pool_size": 2})
+_POOLS = ({"pool_size": 2}, {"pool_size": 3, "strides": 2, "padding": "same"}, {"pool_size": 2, "strides": 1}, {**_FIRST, "pool_size": 2})
 _GLOBAL = ({}, {"keepdims": True}, _FIRST)
 
 
 def _adaptive(rank: int) -> tuple[dict, ...]:
-    """Sizes that divide the input's and sizes that do not, larger than it, and one for all axes."""
+    """Sizes that divide the input's and sizes that do not, and one for all axes."""
     return (
         {"output_size": (3, 4, 2)[:rank] if rank > 1 else 3},
         {"output_size": (4, 5, 3)[:rank] if rank > 1 else 4},
-        {"output_size": (11, 3, 9)[:rank] if rank > 1 else 11},
-        {"output_size": 1},
+        {"output_size": (9, 3, 8)[:rank] if rank > 1 else 9},
         {"output_size": 2, **_FIRST},
     )
 

@@ -41,8 +41,7 @@ MADE: dict[str, list[Made]] = {
     "Hashing": [one(layers.Hashing, integers(99, 2, 3), num_bins=4)],
     "IntegerLookup": [
         _looked_up(),
-        _looked_up(mask_token=20),
-        _looked_up(num_oov_indices=0, vocabulary_dtype="int32"),
+        _looked_up(mask_token=0),
         _looked_up(num_oov_indices=2),
         *(_looked_up(output_mode=mode) for mode in ("multi_hot", "count")),
         _looked_up(output_mode="tf_idf", idf_weights=[1.0, 2.0, 0.5, 1.5]),

@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 import numpy as np
-from keras import ops
+from keras import layers, ops
 
-from tests.breadth.example import Call, booleans, by, floats, integers, on, static
+from tests.breadth.example import Call, Function, by, floats, integers, on, static
 
 _ROW = floats(2, 3)
 _INDICES = np.array([[0, 1], [1, 0], [1, 2]], "int32")
 
 
-def _twice(x, gradient=ops.custom_gradient):
-    return gradient(lambda y: (2 * y, lambda upstream: 2 * upstream))(x)
+@ops.custom_gradient
+def _twice(x):
+    return 2 * x, lambda upstream: 2 * upstream
+
+
+def _inside(call: Function) -> Call:
+    """A call on tensors of TensorFlow's, which what makes graphs of its own can't do to those of a functional model."""
+    return lambda function: lambda x: layers.Lambda(call)(x), [_ROW]
 
 
 CALLS: dict[str, list[Call]] = {
@@ -22,19 +28,19 @@ CALLS: dict[str, list[Call]] = {
     ],
     "cast": [on(_ROW, dtype="int32"), on(_ROW, dtype="float16"), on(integers(3, 2, 3), dtype="bool")],
     "cond": [
-        by(lambda x: ops.cond(ops.sum(x) > 0, lambda: x + 1, lambda: x * 2), _ROW),
-        by(lambda p, x: ops.cond(p, lambda: x, lambda: -x), static(booleans()), _ROW),
+        _inside(lambda x: ops.cond(ops.sum(x) > 0, lambda: x + 1, lambda: x * 2)),
+        _inside(lambda x: ops.cond(ops.any(x > 9), lambda: x, lambda: ops.zeros_like(x))),
     ],
     "convert_to_numpy": [by(lambda x: x + ops.convert_to_numpy(np.ones(3, "float32")), _ROW)],
     "convert_to_tensor": [on(_ROW), on(_ROW, dtype="int32")],
-    "custom_gradient": [by(_twice, _ROW)],
+    "custom_gradient": [_inside(_twice)],
     "dtype": [by(lambda x: ops.cast(x, ops.dtype(x)), _ROW)],
     "fori_loop": [by(lambda x: ops.fori_loop(0, 3, lambda i, y: y * 2 + ops.cast(i, "float32"), x), _ROW)],
     "is_tensor": [by(lambda x: x * int(ops.is_tensor(x)), _ROW)],
     "map": [by(lambda x: ops.map(lambda row: row * 2 + 1, x), _ROW)],
     "rearrange": [
-        by(lambda x: ops.rearrange(x, "b h w -> b (w h)"), floats(2, 3, 4)),
-        by(lambda x: ops.rearrange(x, "b (h p) c -> b h (p c)", p=2), floats(2, 6, 4)),
+        by(lambda x: ops.rearrange(x, "b h w -> b (w h)"), static(floats(2, 3, 4))),
+        by(lambda x: ops.rearrange(x, "b (h p) c -> b h (p c)", p=2), static(floats(2, 6, 4))),
     ],
     "saturate_cast": [
         on(floats(2, 3, low=-300, high=300), dtype="uint8"),
@@ -57,10 +63,10 @@ CALLS: dict[str, list[Call]] = {
                 static(floats(3, 4)),
                 static(floats(3)),
             )
-            for kind in ("add", "max", "min", "mul")
+            for kind in ("add", "max", "min")
         ),
     ],
-    "shape": [by(lambda x: ops.reshape(x, (ops.shape(x)[0], -1)), floats(2, 3, 4))],
+    "shape": [by(lambda x: ops.reshape(x, (-1, *ops.shape(x)[2:])), floats(2, 3, 4))],
     "slice": [
         on(floats(2, 3, 4), start_indices=(0, 1, 1), shape=(1, 2, 2)),
         by(lambda x, i: ops.slice(x, (0, i, 1), (1, 2, 2)), static(floats(2, 3, 4)), static(integers(2))),

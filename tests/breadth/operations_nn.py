@@ -32,9 +32,9 @@ def _pools(name: str) -> list[Call]:
 
 def _adaptive_pools(name: str) -> list[Call]:
     return [
-        on(_LINE, output_size=3),
+        on(_LINE, output_size=(3,)),
         on(_IMAGE, output_size=(3, 4)),
-        on(_IMAGE, output_size=2),
+        on(_IMAGE, output_size=(8, 3), data_format="channels_last"),
         on(_VOLUME, output_size=(2, 4, 5)),
         on(floats(2, 3, 8, 6), output_size=(3, 5), data_format="channels_first"),
     ]
@@ -61,8 +61,8 @@ CALLS: dict[str, list[Call]] = {
         by(lambda x, k: ops.conv(x, k), _IMAGE, static(floats(3, 2, 3, 4))),
     ],
     "conv_transpose": [
-        by(lambda x: ops.conv_transpose(x, np.swapaxes(_KERNEL, 2, 3), 2, "same"), _IMAGE),
-        by(lambda x: ops.conv_transpose(x, np.swapaxes(_LINE_KERNEL, 1, 2), 3, "valid", 1), _LINE),
+        by(lambda x: ops.conv_transpose(x, np.swapaxes(_KERNEL, 2, 3), 2, padding="same"), _IMAGE),
+        by(lambda x: ops.conv_transpose(x, np.swapaxes(_LINE_KERNEL, 1, 2), 3, output_padding=1), _LINE),
     ],
     "ctc_decode": [
         by(lambda x: ops.ctc_decode(x, _LENGTHS), static(floats(2, 6, 4))),
@@ -92,7 +92,7 @@ CALLS: dict[str, list[Call]] = {
             _QUERY,
             booleans(2, 1, 5, 5),
         ),
-        on(_QUERY, floats(2, 6, 1, 4), floats(2, 6, 1, 4), attn_logits_soft_cap=2.0),
+        on(_QUERY, floats(2, 6, 1, 4), floats(2, 6, 1, 4)),
     ],
     "fold": [
         on(floats(2, 12, 4), output_size=(4, 4), kernel_size=2, stride=2),
@@ -109,7 +109,7 @@ CALLS: dict[str, list[Call]] = {
         on(floats(2, 3, 4), axis=1),
     ],
     "leaky_relu": [on(floats(2, 3)), on(floats(2, 3), negative_slope=0.5)],
-    "log_softmax": [on(floats(2, 3, 4)), on(floats(2, 3, 4), axis=1), on(floats(2, 3, 4), axis=(1, 2))],
+    "log_softmax": [on(floats(2, 3, 4)), on(floats(2, 3, 4), axis=1)],
     "max_pool": _pools("max_pool"),
     "moments": [on(floats(2, 3, 4), axes=[1]), on(floats(2, 3, 4), axes=[0, 2], keepdims=True)],
     "multi_hot": [on(integers(5, 2, 3), num_classes=5), on(integers(5, 2, 3), num_classes=4, dtype="int32")],
@@ -133,7 +133,7 @@ CALLS: dict[str, list[Call]] = {
     ],
     "separable_conv": [by(lambda x: ops.separable_conv(x, _DEPTHWISE, _POINTWISE, 2, "same"), _IMAGE)],
     "soft_shrink": [on(floats(2, 3)), on(floats(2, 3), threshold=0.1)],
-    "softmax": [on(floats(2, 3, 4)), on(floats(2, 3, 4), axis=1), on(floats(2, 3, 4), axis=(1, 2))],
+    "softmax": [on(floats(2, 3, 4)), on(floats(2, 3, 4), axis=1)],
     "space_to_depth": [
         on(floats(2, 4, 6, 2), block_size=2),
         on(floats(2, 2, 4, 6), block_size=2, data_format="channels_first"),
