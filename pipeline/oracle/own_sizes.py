@@ -29,7 +29,7 @@ def refuse_own_sizes(signature: Signature, feed: Mapping[str, np.ndarray], answe
         if len(told) == len(found) and all(size in (None, seen) for size, seen in zip(told, found, strict=True)):
             continue
         raise BadInput(
-            f"output '{output.name}' has shape {list(found)} where its signature says {list(output.shape)}: its size "
-            "depends on the numbers fed, and no two runtimes can be compared on it; make it one of fixed size (a mask "
-            "in place of indices, size=... for unique), or compute it outside the model"
+            f"output '{output.name}' has shape {list(found)} where {list(output.shape)} was expected: the numbers fed "
+            "decide its size, or a layer does not say it (compute_output_shape), and no two runtimes can be compared; "
+            "give it a size that follows from the inputs' (a mask in place of indices, size=... for unique)"
         )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
@@ -18,7 +19,7 @@ from pipeline.export.artifacts import write_artifacts
 from pipeline.export.options import ExportOptions
 from pipeline.graph.call import named_call
 from pipeline.oracle.own_sizes import refuse_own_sizes
-from pipeline.oracle.traced import as_compiled
+from pipeline.oracle.traced import as_compiled, output_key, shape_by_tracing
 from pipeline.records import Shape, Signature
 from pipeline.truth.refusals import refuse_unexportable
 from pipeline.truth.signature import read_signature
@@ -79,11 +80,20 @@ def told(error: Exception) -> str:
 
 def _compiled(model: keras.Model, signature: Signature) -> tuple[Signature, Any]:
     """What a server runs, and the signature with the dtypes and sizes that it really returns."""
-    specs = {spec.name: tf.TensorSpec(_sizes(spec.shape), spec.dtype) for spec in signature.inputs}
-    call = tf.function(named_call(model, signature), autograph=False, input_signature=[specs])
-    answers = call.get_concrete_function().structured_outputs
-    outputs = (as_compiled(spec, answers[spec.name]) for spec in signature.outputs)
-    return signature.model_copy(update={"outputs": tuple(outputs)}), call
+    call = named_call(model, signature)
+
+    def traced(at: Signature) -> dict[str, Any]:
+        specs = {spec.name: tf.TensorSpec(_sizes(spec.shape), spec.dtype) for spec in at.inputs}
+        # A function of its own: one that was traced for a free batch is taken for a fixed one too.
+        answers = tf.function(call, autograph=False).get_concrete_function(specs).structured_outputs
+        return {output_key(index): answers[spec.name] for index, spec in enumerate(at.outputs)}
+
+    answers = traced(signature)
+    outputs = [
+        as_compiled(spec, answers[output_key(index)], partial(shape_by_tracing, traced, signature, index))
+        for index, spec in enumerate(signature.outputs)
+    ]
+    return signature.model_copy(update={"outputs": tuple(outputs)}), tf.function(call, autograph=False)
 
 
 def _sizes(shape: Shape) -> list[int | None]:

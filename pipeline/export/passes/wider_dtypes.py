@@ -24,8 +24,7 @@ _SUMS = {**_SHORT, **_UNSIGNED}
 _ORDERS = {_B: _I32, _I16: _I32, _U16: _I32, _U32: _I64}
 _MOVES = {_B: _U8, _I16: _D, _U16: _D, _I32: _D, _U32: _D}
 WIDER: dict[str, dict[ir.DataType, ir.DataType]] = {
-    **dict.fromkeys(("CumSum", "Gemm", "MatMul", "Pow", "ReduceMean", "ReduceProd", "ReduceSum"), _SUMS),
-    **dict.fromkeys(("ReduceL1", "ReduceSumSquare", "Einsum", "Trilu"), _SUMS),
+    **dict.fromkeys(("CumSum", "Einsum", "ReduceL1", "ReduceMean", "ReduceProd", "ReduceSum", "ReduceSumSquare"), _SUMS),
     **dict.fromkeys(("ReduceMax", "ReduceMin", "ArgMax", "ArgMin"), _ORDERS),
     **dict.fromkeys(("Max", "Min", "Clip", "Pad"), {_I16: _I32, _U16: _I32}),
     **dict.fromkeys(("Less", "LessOrEqual", "Greater", "GreaterOrEqual"), {_B: _U8}),
@@ -33,7 +32,10 @@ WIDER: dict[str, dict[ir.DataType, ir.DataType]] = {
     **dict.fromkeys(("IsInf", "Range"), {_F16: _F}),
     "Neg": {_U8: _I32, _U16: _I32, **_UNSIGNED},
     "NonZero": dict.fromkeys((_I8, _I16, _U16, _U32, _U64, _F16, _D), _B),
-    "Where": {_B: _U8, _I8: _I32, _I16: _I32, _U16: _I32, _U32: _I64},
+    "MatMul": _SHORT,
+    "Pow": _SUMS,
+    "Trilu": {_I8: _I32, _I16: _I32, _U8: _I32, _U16: _I32, **_UNSIGNED},
+    "Where": {_B: _U8, _I16: _I32, _U16: _I32},
 }
 
 
@@ -127,7 +129,8 @@ def _cast(node: ir.Node, kind: _Kind, wider: ir.DataType) -> None:
         ir.convenience.replace_all_uses_with(old, cast.outputs[0], replace_graph_outputs=True)
         cast.replace_input_with(0, old)
         node.graph.insert_after(node, cast)
-        cast.outputs[0].name, old.name, old.dtype = old.name, None, wider
+        cast.outputs[0].name, old.name = old.name, cast.outputs[0].name
+        old.dtype = wider
 
 
 def _cast_of(value: ir.Value, dtype: ir.DataType, node: ir.Node) -> ir.Node:
