@@ -1,8 +1,9 @@
-"""Conditions that are known while tracing, decided there."""
+"""Conditions that are known while tracing, decided there; a choice between several as choices between two."""
 
 from __future__ import annotations
 
 import contextlib
+import functools
 from collections.abc import Iterator
 from typing import Any
 
@@ -26,8 +27,21 @@ def decided_conditions() -> Iterator[None]:
             return original(pred, true_fn, false_fn, name)
         return tf.nest.map_structure(_as_tensor, true_fn() if known else false_fn())
 
-    with replaced(tf, "cond", cond):
+    with replaced(tf, "cond", cond), replaced(tf, "switch_case", _switched):
         yield
+
+
+def _switched(branch_index: Any, branch_fns: Any, default: Any = None, name: str | None = None) -> Any:
+    """`tf.switch_case` as conditions in conditions: ONNX chooses between two branches only."""
+    numbered = list(branch_fns.items() if isinstance(branch_fns, dict) else branch_fns)
+    if callable(numbered[0]):
+        numbered = list(enumerate(numbered))
+    numbered.sort(key=lambda branch: branch[0])
+    if default is None:
+        default = numbered.pop()[1]  # the last one, also where the index is out of range
+    for number, branch in reversed(numbered):
+        default = functools.partial(tf.cond, tf.equal(branch_index, number), branch, default)
+    return default()
 
 
 def _as_tensor(leaf: Any) -> Any:

@@ -11,7 +11,7 @@ from unittest import mock
 
 import numpy as np
 import tensorflow as tf
-from tf2onnx import optimizer, tf_loader, tfonnx
+from tf2onnx import optimizer, shape_inference, tf_loader, tfonnx
 from tf2onnx.convert import _convert_common
 from tf2onnx.optimizer import back_to_back_optimizer
 from tf2onnx.optimizer.back_to_back_optimizer import BackToBackOptimizer
@@ -57,7 +57,7 @@ def convert(trace: Trace, graph_def: Any, values: Mapping[str, np.ndarray], opse
     """
     left_out = (*_LSTM_REWRITERS, _BIAS_REWRITER)
     rewriters: dict[str, Any] = {"rewrite_constant_fold": _placing(values), **dict.fromkeys(left_out, _leave)}
-    with _listening() as errors, mock.patch.multiple(tfonnx, **rewriters), _branch_shapes():
+    with _listening() as errors, mock.patch.multiple(tfonnx, **rewriters), _branch_shapes(), _joined_ranks():
         try:
             proto, _ = _convert_common(
                 graph_def,
@@ -93,6 +93,21 @@ def _branch_shapes() -> Any:
         return result
 
     return mock.patch.object(tf_loader, "tflist_to_onnx", listed)
+
+
+def _joined_ranks() -> Any:
+    """The rank of what is joined from parts of which some are of unknown shape: tf2onnx asks a tensor for its `type`."""
+    original = shape_inference.infer_output_shapes_with_partial_inputs
+
+    def infer(operation: Any) -> Any:
+        if operation.type not in ("Concat", "ConcatV2"):
+            return original(operation)
+        rank = next((part.shape.rank for part in operation.inputs if part.shape.rank), None)
+        if rank is not None:
+            operation.outputs[0].set_shape([None] * rank)
+        return rank is not None
+
+    return mock.patch.object(shape_inference, "infer_output_shapes_with_partial_inputs", infer)
 
 
 def simplified(trace: Trace) -> Any:

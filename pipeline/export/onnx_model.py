@@ -28,6 +28,7 @@ from pipeline.export.passes.reduced_transposes import ReducedTransposesPass
 from pipeline.export.passes.reversals import DoubleReversalPass
 from pipeline.export.passes.site_names import SiteNamesPass
 from pipeline.export.passes.stacked_products import StackedProductsPass
+from pipeline.export.passes.wider_dtypes import WiderDtypesPass, refuse_integers
 from pipeline.export.passes.wrapped_indices import WrappedIndicesPass
 from pipeline.export.stand_ins import Finder, can_stand_in, stand_ins
 from pipeline.export.trace import Trace, trace
@@ -94,7 +95,7 @@ def export_onnx(
 
     Raises:
         ConversionFailed: if tf2onnx can't express the model.
-        BadInput: if a weight did not come through whole.
+        BadInput: if a weight did not come through whole, or for what ONNX has in other dtypes only.
     """
     with ONE_THREAD:  # tf2onnx keeps state of its own, and some of its functions are replaced
         copies = snapshot or Snapshot(flat.model)
@@ -103,6 +104,7 @@ def export_onnx(
         model, weight_map = _converted(traced, weights, copies, opset)
     kept = {entry.initializer for entry in weight_map if entry.initializer is not None}
     _cleaned(model, kept)
+    refuse_integers(model, traced.sites)
     _forget_inner_shapes(model)
     name_tensors(model, signature)
     SiteNamesPass(traced.sites, kept)(model)
@@ -124,6 +126,7 @@ def _cleaned(model: ir.Model, weights: Collection[str]) -> None:
         MergedConstantsPass(weights),
         passes.CommonSubexpressionEliminationPass(),
         passes.ShapeInferencePass(check_type=False, strict_mode=False),
+        WiderDtypesPass(),
         IdentityMatricesPass(),
         PassManager(_LEAN, steps=_MOST_ROUNDS, early_stop=True),
         MergedConstantsPass(weights),

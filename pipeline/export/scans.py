@@ -1,4 +1,7 @@
-"""`ops.scan` traced as a loop that ONNX has: what is carried is carried, not kept in an array of one element."""
+"""`ops.scan` traced as a loop that ONNX has: what is carried is carried, not kept in an array of one element.
+
+So are the loops of TensorFlow's CTC loss, of which no two fit in one graph: their bodies bear one name.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +12,7 @@ from typing import Any
 import tensorflow as tf
 from keras import tree
 from keras.src.backend.tensorflow import core
+from tensorflow.python.ops import ctc_ops
 
 from pipeline.graph.patching import replaced
 
@@ -19,8 +23,33 @@ def carried_scans() -> Iterator[None]:
 
     tf2onnx takes whatever a loop writes into an array for one of its stacked results.
     """
-    with replaced(core, "scan", _scan):
+    with replaced(core, "scan", _scan), replaced(ctc_ops, "_scan", _accumulated):
         yield
+
+
+def _accumulated(
+    fn: Callable[[Any, Any], Any],
+    elems: Any,
+    initial: Any,
+    reverse: bool = False,
+    inclusive: bool = False,
+    final_only: bool = False,
+) -> Any:
+    """As TensorFlow's own: `fn(accumulated, element)` after each element, with `inclusive` also before the first."""
+
+    def step(accumulated: Any, element: Any) -> tuple[Any, Any]:
+        changed = fn(accumulated, element)
+        return changed, changed
+
+    final, stacked = _scan(step, initial, elems, reverse=reverse)
+    if final_only or not inclusive:
+        return final if final_only else stacked
+
+    def joined(before: Any, after: Any) -> Any:
+        parts = [tf.convert_to_tensor(before)[None], after]
+        return tf.concat(parts[::-1] if reverse else parts, 0)
+
+    return tree.map_structure(joined, initial, stacked)
 
 
 def _scan(

@@ -14,6 +14,7 @@ from keras.src.layers.rnn.dropout_rnn_cell import DropoutRNNCell
 from pipeline.graph.center_crop import mended_center_crop
 from pipeline.graph.patching import replaced, seen_as
 from pipeline.graph.time_distributed import mended_time_distributed
+from pipeline.graph.unfold import mended_unfold
 
 # What TensorFlow takes as the name of a scope (tensorflow/python/framework/ops.py, _VALID_SCOPE_NAME_REGEX).
 _REFUSED_SIGNS = re.compile(r"[^A-Za-z0-9_.\\/-]")
@@ -39,6 +40,7 @@ def serving(layer: Any) -> Iterator[None]:
         stack.enter_context(seen_as(keras.Layer, "activity_regularizer", None))
         stack.enter_context(mended_time_distributed())
         stack.enter_context(mended_center_crop())
+        stack.enter_context(mended_unfold())
         stack.enter_context(_legal_scopes())
         for name in _MASKS:
             stack.enter_context(replaced(DropoutRNNCell, name, _unless_read(getattr(DropoutRNNCell, name))))

@@ -15,6 +15,7 @@ from pipeline.errors import BadInput
 from pipeline.oracle.archive import Archive
 from pipeline.oracle.asked import Asked, limits_of, limits_of_reported
 from pipeline.oracle.asking import Answers, Moves, NoAnswer
+from pipeline.oracle.own_sizes import refuse_own_sizes
 from pipeline.oracle.questions import Question, ordinary, real, reported, tries
 from pipeline.oracle.rounds import bases, can_be_moved, hide_something, moves, moves_seed, round_cases
 from pipeline.oracle.visibility import most_visible, tried
@@ -315,6 +316,7 @@ class _Freezing:
         """Add a case with its answers, large ones reduced, if there is room for them; with the noise of another's."""
         if answers is None:
             return None
+        refuse_own_sizes(self._signature, question.feed, answers.float32)
         float64 = None if question.case.is_reported else answers.float64
         answered = Answered(question.case, answers.float32, float64, answers.noisy, answers.decided)
         self._first_answered = self._first_answered or (question.feed, answers.float32)

@@ -6,8 +6,10 @@ changes both. They go to disk as a SavedModel, so that layers which Keras can't 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -20,14 +22,17 @@ from pipeline.graph.call import named_call
 from pipeline.graph.fresh import NotRebuildable
 from pipeline.oracle.snapshot import Snapshot
 from pipeline.oracle.tables import tables_read
-from pipeline.records import InputSpec, Signature, TensorSpec
+from pipeline.records import InputSpec, Shape, Signature, TensorSpec
 from pipeline.truth.float64 import float64_model, widened_dtype
 from pipeline.truth.noise import Noise
 from pipeline.truth.read_off_graph import read_off_graph
+from pipeline.truth.signature import BATCH, named_axis, trial_sizes
 from pipeline.truth.sized_graph import traced_graph
 
 SERVED, NOISY, UNITS = "served", "noisy", "units.npy"
 SCALES = "scales"
+
+_CALLED = re.compile(r"when calling (\w+)\.call\(\)")  # keras/src/utils/traceback_utils.py
 
 
 @dataclass(frozen=True)
@@ -79,10 +84,19 @@ def traced(model: keras.Model, signature: Signature, snapshot: Snapshot) -> Trac
     Raises:
         BadInput: if TensorFlow can't trace it.
     """
+
+    def retraced(at: Signature) -> Any:
+        return _served(model, at, snapshot).structured_outputs
+
     served = _served(model, signature, snapshot)
     signature = read_off_graph(model, signature, traced_graph(served, signature))
     outputs = tuple(
-        _as_compiled(spec, served.structured_outputs[output_key(index)]) for index, spec in enumerate(signature.outputs)
+        as_compiled(
+            spec,
+            served.structured_outputs[output_key(index)],
+            partial(shape_by_tracing, retraced, signature, index),
+        )
+        for index, spec in enumerate(signature.outputs)
     )
     signature = signature.model_copy(update={"outputs": outputs})
     noisy, no_float64, clone = _noisy(model, signature, snapshot)
@@ -106,8 +120,17 @@ def _served(model: keras.Model, signature: Signature, snapshot: Snapshot) -> Any
     except PipelineError:
         raise
     except Exception as error:
-        raise BadInput(f"TensorFlow can't trace model '{model.name}': {told(error)}") from error
+        raise BadInput(
+            f"TensorFlow can't trace model '{model.name}'{_called(error)}: {told(error)}; where it asks for sizes that "
+            "are free, fix them (keras.Input(batch_shape=...) fixes the batch too)"
+        ) from error
     return with_keywords(concrete, [spec.name for spec in specs])
+
+
+def _called(error: Exception) -> str:
+    """Which operation or layer of Keras' was called when the error came, as Keras notes it in the message."""
+    found = _CALLED.findall(str(error))
+    return f" (in {found[-1]})" if found else ""
 
 
 def _noisy(
@@ -172,9 +195,50 @@ def tensor_spec(spec: InputSpec, dtype: str, name: str) -> tf.TensorSpec:
     return tf.TensorSpec([None if isinstance(axis, str) else axis for axis in spec.shape], dtype, name=name)
 
 
-def _as_compiled(spec: TensorSpec, answer: Any) -> TensorSpec:
-    """The dtype that the compiled function returns, and the sizes that TensorFlow knows where Keras does not."""
-    if answer.shape.rank != len(spec.shape):
-        raise BadInput(f"output '{spec.name}' has shape {spec.shape} in Keras and {answer.shape} in TensorFlow")
-    sizes = [axis if size is None else size for axis, size in zip(spec.shape, answer.shape, strict=True)]
-    return TensorSpec(name=spec.name, shape=tuple(sizes), dtype=answer.dtype.name)
+def as_compiled(spec: TensorSpec, answer: Any, sized: Callable[[], Shape]) -> TensorSpec:
+    """The dtype that the compiled function returns, and the sizes that TensorFlow knows where Keras does not.
+
+    Args:
+        spec: of the output, as Keras infers it.
+        answer: the output of the traced function.
+        sized: gives its shape where Keras tells one of another rank (`ops.adaptive_max_pool`, `ops.where` of one
+            argument), its operations' shape inference being wrong there.
+
+    Raises:
+        BadInput: if TensorFlow can't tell how many axes it has.
+    """
+    if answer.shape.rank is None:
+        raise BadInput(
+            f"output '{spec.name}' has shape {list(spec.shape)} in Keras, and TensorFlow can't tell how many axes it "
+            "has: reshape it to a known number of axes"
+        )
+    shape = spec.shape if answer.shape.rank == len(spec.shape) else sized()
+    sizes = tuple(axis if size is None else size for axis, size in zip(shape, answer.shape, strict=True))
+    return TensorSpec(name=spec.name, shape=sizes, dtype=answer.dtype.name)
+
+
+def shape_by_tracing(trace: Callable[[Signature], Any], signature: Signature, index: int) -> Shape:
+    """The shape of an output, each free axis named after the input axis that it is as long as in two traces.
+
+    Args:
+        trace: gives the outputs' tensors, by `output_key`, of a model whose inputs have the shapes of a signature.
+        signature: the model's.
+        index: of the output.
+    """
+    free = (axis for spec in signature.inputs for axis in spec.shape if isinstance(axis, str))
+    axes = list(dict.fromkeys([BATCH, *free]))
+    tried = trial_sizes(axes, signature.axes)
+    traces = [trace(_at(signature, dict(zip(axes, sizes, strict=False)))) for sizes in tried]
+    seen = list(zip(*(outputs[output_key(index)].shape.as_list() for outputs in traces), strict=True))
+    sizes_of: dict[tuple[Any, ...], str] = dict(zip(zip(*tried, strict=True), axes, strict=False))
+    own = signature.outputs[index].name
+    return tuple(named_axis(place, seen, sizes_of, f"{own}_axis{place}") for place in range(len(seen)))
+
+
+def _at(signature: Signature, sizes: Mapping[str, int]) -> Signature:
+    """The signature with its inputs' free axes of these sizes."""
+    inputs = (
+        spec.model_copy(update={"shape": tuple(sizes[each] if isinstance(each, str) else each for each in spec.shape)})
+        for spec in signature.inputs
+    )
+    return signature.model_copy(update={"inputs": tuple(inputs)})

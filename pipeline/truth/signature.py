@@ -95,7 +95,7 @@ def output_shapes(
     graph = required_graph(model)
     free = [axis for spec in inputs for axis in spec.shape if isinstance(axis, str)]
     axes = list(dict.fromkeys([BATCH, *free]))
-    tried = _trial_sizes(axes, rules)
+    tried = trial_sizes(axes, rules)
     trials = [_trial(graph, inputs, dict(zip(axes, sizes, strict=False))) for sizes in tried]
     seen_in = [trial for trial in trials if trial is not None]
     sizes_of: dict[tuple[Any, ...], str] = dict(zip(zip(*tried, strict=True), axes, strict=False))
@@ -105,14 +105,14 @@ def output_shapes(
         seen = list(zip(*(trial[number] for trial in seen_in), strict=True)) if complete else []
         shapes.append(
             tuple(
-                size if size is not None else _axis(index, seen, sizes_of, f"{name}_axis{index}")
+                size if size is not None else named_axis(index, seen, sizes_of, f"{name}_axis{index}")
                 for index, size in enumerate(tensor.shape)
             )
         )
     return shapes
 
 
-def _trial_sizes(axes: Sequence[str], rules: Mapping[str, AxisRule]) -> tuple[tuple[int, ...], ...]:
+def trial_sizes(axes: Sequence[str], rules: Mapping[str, AxisRule]) -> tuple[tuple[int, ...], ...]:
     """Two sizes for each axis: its own two, or those nearest to them that its rule admits and no other axis has."""
     taken: set[int] = set()
     trials = []
@@ -135,7 +135,7 @@ def _admitted(rule: AxisRule, wanted: int) -> Iterator[int]:
     return (size for size in (*sizes, *below) if size > 0 and rule.admits(size))
 
 
-def _axis(index: int, seen: list[tuple[Any, ...]], sizes_of: dict[tuple[Any, ...], str], own: str) -> int | str:
+def named_axis(index: int, seen: list[tuple[Any, ...]], sizes_of: dict[tuple[Any, ...], str], own: str) -> int | str:
     """The size of an axis that is the same in both trials, else the name of the input axis that it follows."""
     # No trial could be made, or a layer's own shape inference says None whatever it is given: the first axis of a Keras
     # output is the batch, which the frozen answers then have to bear out.

@@ -11,7 +11,7 @@ import onnx
 import onnxruntime
 import pytest
 import tensorflow as tf
-from keras import layers
+from keras import layers, ops
 from onnx import numpy_helper
 
 from tests.zoo import ZOO
@@ -89,3 +89,13 @@ def test_keras_cuts_an_image_smaller_than_its_crop_to_one_row() -> None:
     image = np.ones((2, 2, 7, 3), "float32")
     assert traced(image).shape == (2, 1, 3, 3)
     assert model(image).shape == (2, 4, 3, 3)
+
+
+def test_keras_can_not_unfold_a_free_batch() -> None:
+    """`graph/unfold.py`; of a batch that it knows it can."""
+    x = keras.Input((3, 4, 4), name="x")
+    model = keras.Model(x, ops.unfold(x, 2))
+    traced = tf.function(lambda x: model(x, training=False), input_signature=[tf.TensorSpec((None, 3, 4, 4))])
+    with pytest.raises(TypeError, match="Failed to convert elements of"):
+        traced(np.ones((2, 3, 4, 4), "float32"))
+    assert model(np.ones((2, 3, 4, 4), "float32")).shape == (2, 12, 9)

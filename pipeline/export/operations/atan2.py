@@ -1,4 +1,4 @@
-"""`Atan2`: tf2onnx forgets the signs of zeros, and makes NaN of infinities."""
+"""`Atan2`, of which tf2onnx forgets the signs of zeros and makes NaN of infinities, and `Angle` of a complex number."""
 
 from __future__ import annotations
 
@@ -6,15 +6,16 @@ from typing import Any
 
 import numpy as np
 
+from pipeline.export.complex_pairs import pair_of
 from pipeline.export.composition import Composition
 
-OPERATION = "Atan2"
+OPERATION = ("Atan2", "Angle")
 
 
 def convert(ctx: Any, node: Any, name: str, args: list[Any]) -> None:
     """Replace the node by atan(y / x), turned by half a circle where x bears a minus sign."""
     c = Composition(ctx, node)
-    y, x = c.inputs
+    x, y = pair_of(c, c.inputs[0]) if node.type == "Angle" else reversed(c.inputs)
     zero, one = c.constant(0, like=x), c.constant(1, like=x)
     x_is_negative, y_is_negative = _bears_minus(c, x, zero, one), _bears_minus(c, y, zero, one)
     half = c.op("Where", y_is_negative, c.constant(-np.pi, like=x), c.constant(np.pi, like=x))

@@ -21,7 +21,7 @@ def convert(ctx: Any, node: Any, name: str, args: list[Any]) -> None:
         ValueError: if the bits are used for more than their sign.
     """
     if not all(_asks_for_the_sign(consumer) for consumer in ctx.find_output_consumers(node.output[0])):
-        raise ValueError(f"{name} uses the bits of a number, which ONNX can't read")
+        raise ValueError(f"{name} uses the bits of a number, which ONNX can't read: do it outside the model")
     dtype = utils.map_onnx_to_numpy_type(ctx.get_dtype(node.input[0]))
     to, shape = ctx.get_dtype(node.output[0]), ctx.get_shape(node.output[0])
     zero = ctx.make_const(utils.make_name(name), np.array(0, dtype)).output[0]

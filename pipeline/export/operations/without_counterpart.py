@@ -6,10 +6,12 @@ from typing import Any
 
 _FACTORISATION = "ONNX has no solver of linear systems and no factorisation of matrices: compute it outside the model"
 _WORDS = "ONNX has no hashing: hash outside the model"
-_BITS = "ONNX can't read the bits of a number"
+_BITS = "ONNX can't read the bits of a number: do it outside the model"
 
 _REASONS = {
     "BatchMatrixInverse": _FACTORISATION,
+    "BroadcastGradientArgs": "ONNX can't follow how a derivative was broadcast: write the derivative out as a formula",
+    "CTCBeamSearchDecoder": "ONNX has no beam search: decode with strategy='greedy', or outside the model",
     "Cholesky": _FACTORISATION,
     "Eig": _FACTORISATION,
     "LogMatrixDeterminant": _FACTORISATION,
