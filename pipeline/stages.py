@@ -269,6 +269,8 @@ def verify_bundle(directory: Path | str, model: keras.Model | None = None) -> Ve
         parity=(*verdict.parity, *again.parity),
         not_judged=(*verdict.not_judged, *again.not_judged),
         first_difference=again.first_difference,
+        effort=verdict.effort,
+        rule=verdict.rule,
     )
 
 

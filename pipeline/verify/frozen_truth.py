@@ -33,6 +33,14 @@ def check_truth(truth: Truth, cases: tuple[CaseArrays, ...]) -> Check:
     return Check(name="frozen truth", passed=not faults, detail=listed(faults) or detail)
 
 
+def effort_and_rule(truth: Truth) -> dict[str, str]:
+    """How much Keras was asked, and what artifacts are judged by, for the first lines of a verdict."""
+    rule = "the float64 reference"
+    if truth.no_float64 is not None:
+        rule = f"stated budgets, for there is no float64 reference: {truth.no_float64}"
+    return {"effort": "" if truth.plan is None else truth.plan.effort, "rule": rule}
+
+
 def told(truth: Truth, cases: tuple[CaseArrays, ...]) -> tuple[str, ...]:
     """What is not judged, or by a budget that says little: kinds left out, open elements, budgets above the ceiling."""
     lines = [f"no case of kind {kind!r}: {why}" for kind, why in truth.not_asked.items() if why not in truth.not_judged]

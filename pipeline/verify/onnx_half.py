@@ -27,7 +27,7 @@ from pipeline.verify import sharing
 from pipeline.verify.behaviour import check_behaviour, plain, randomised, rounds, shared_weights
 from pipeline.verify.call_sites import not_reading
 from pipeline.verify.child import announce, answer
-from pipeline.verify.frozen_truth import check_truth, told
+from pipeline.verify.frozen_truth import check_truth, effort_and_rule, told
 from pipeline.verify.overridable_weights import OverridableWeights, refilled, session_of
 from pipeline.verify.own_values import check_own_values
 from pipeline.verify.parity import ArtifactRefused, Judgement, Run, judge, report
@@ -61,7 +61,15 @@ def verify(model: Path, truth_folder: Path) -> Verdict:
         checks=(*checks, *judgement.checks),
         parity=judgement.figures,
         not_judged=judgement.reported,
+        **_judged_by(truth_folder),
     )
+
+
+def _judged_by(truth_folder: Path) -> dict[str, str]:
+    try:
+        return effort_and_rule(bundle.read_truth(truth_folder))
+    except BadInput:  # said by a check
+        return {}
 
 
 # --- the file -----------------------------------------------------------------------------------------------------
