@@ -33,12 +33,12 @@ def check_truth(truth: Truth, cases: tuple[CaseArrays, ...]) -> Check:
     return Check(name="frozen truth", passed=not faults, detail=listed(faults) or detail)
 
 
-def effort_and_rule(truth: Truth) -> dict[str, str]:
+def effort_and_rule(truth: Truth) -> tuple[str, str]:
     """How much Keras was asked, and what artifacts are judged by, for the first lines of a verdict."""
     rule = "the float64 reference"
     if truth.no_float64 is not None:
         rule = f"stated budgets, for there is no float64 reference: {truth.no_float64}"
-    return {"effort": "" if truth.plan is None else truth.plan.effort, "rule": rule}
+    return ("" if truth.plan is None else truth.plan.effort), rule
 
 
 def told(truth: Truth, cases: tuple[CaseArrays, ...]) -> tuple[str, ...]:

@@ -56,20 +56,22 @@ def verify(model: Path, truth_folder: Path) -> Verdict:
     weight_map, sharing_checks = _check_sharing(proto, model, truth_folder)
     judgement = _against_truth(_File(model, proto, weight_map), truth_folder)
     checks += sharing_checks
+    effort, rule = _judged_by(truth_folder)
     return Verdict(
         subject=str(model),
         checks=(*checks, *judgement.checks),
         parity=judgement.figures,
         not_judged=judgement.reported,
-        **_judged_by(truth_folder),
+        effort=effort,
+        rule=rule,
     )
 
 
-def _judged_by(truth_folder: Path) -> dict[str, str]:
+def _judged_by(truth_folder: Path) -> tuple[str, str]:
     try:
         return effort_and_rule(bundle.read_truth(truth_folder))
     except BadInput:  # said by a check
-        return {}
+        return "", ""
 
 
 # --- the file -----------------------------------------------------------------------------------------------------

@@ -62,12 +62,14 @@ def verify_files(directory: Path, manifest: Manifest, *, limit_s: float = LIMIT_
         checks += verdict.checks
         parity += verdict.parity
         not_judged += verdict.not_judged
+    effort, rule = effort_and_rule(manifest.truth)
     return Verdict(
         subject=str(directory),
         checks=tuple(checks),
         parity=tuple(parity),
         not_judged=tuple(dict.fromkeys(not_judged)),
-        **effort_and_rule(manifest.truth),
+        effort=effort,
+        rule=rule,
     )
 
 
