@@ -57,9 +57,14 @@ MADE: dict[str, list[Made]] = {
         one(layers.BatchNormalization, _ROW, scale=False, epsilon=0.1),
         one(layers.BatchNormalization, _VOLUME, renorm=True),
     ],
-    "Concatenate": [listed(layers.Concatenate, _STEPS, _STEPS), listed(layers.Concatenate, _STEPS, floats(2, 2, 4), axis=1)],
+    "Concatenate": [
+        listed(layers.Concatenate, _STEPS, _STEPS),
+        listed(layers.Concatenate, _STEPS, floats(2, 2, 4), axis=1),
+    ],
     "Cropping1D": _by_rank("Cropping1D", {"cropping": (2, 0)}),
-    "Cropping2D": _by_rank("Cropping2D", {"cropping": ((1, 0), (2, 1))}, {"data_format": "channels_first", "cropping": (1, 0)}),
+    "Cropping2D": _by_rank(
+        "Cropping2D", {"cropping": ((1, 0), (2, 1))}, {"data_format": "channels_first", "cropping": (1, 0)}
+    ),
     "Cropping3D": _by_rank("Cropping3D", {"cropping": ((1, 0), (2, 1), (0, 3))}),
     "Dense": [
         one(layers.Dense, _ROW, units=3),
