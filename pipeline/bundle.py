@@ -240,11 +240,18 @@ def _case_arrays(
     outputs = truth.signature.outputs
     has_float64 = truth.no_float64 is None and not case.is_reported
     float32 = group("f32", outputs)
+    float64 = group("f64", [spec for spec in outputs if _is_float(spec)]) if has_float64 else None
+    for name, exact in (float64 or {}).items():
+        if not frozen_answers.are_alike(float32[name], exact):
+            raise BadInput(
+                f"the float32 and float64 answers of output {name!r} to case {case.key!r} are not told of alike: "
+                "freeze the truth again"
+            )
     return CaseArrays(
         case=case,
         inputs=inputs[of],
         float32=float32,
-        float64=group("f64", [spec for spec in outputs if _is_float(spec)]) if has_float64 else None,
+        float64=float64,
         open=frozen_answers.open_elements(arrays, case.key, float32),
         noise=frozen_answers.noise_by_feature(arrays, case.key, float32),
     )

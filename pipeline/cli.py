@@ -18,6 +18,7 @@ from typer.exceptions import TyperException
 
 from pipeline import printing, stages
 from pipeline.errors import BadInput, CheckFailed, PipelineError, one_line
+from pipeline.progress_bar import shown
 from pipeline.store import temporary_files_removed
 
 app = typer.Typer(
@@ -126,6 +127,9 @@ def export(
     weights: WeightsOption = None,
     imports: ImportOption = None,
     data: DataOption = None,
+    effort: Annotated[
+        str, typer.Option("--effort", help="How much Keras is asked: quick, standard or thorough.")
+    ] = "standard",
     samples: SamplesOption = None,
     publish_samples: Annotated[
         bool, typer.Option("--publish-samples", help="Let rows of real inputs lie in the bundle.")
@@ -134,12 +138,12 @@ def export(
 ) -> None:
     """Export models to bundles; each is verified before it is published."""
     names = [name.strip() for name in formats.split(",") if name.strip()]
-    options = stages.export_options(opset, names, inputs or (), samples=samples, publish_samples=publish_samples)
+    options = stages.export_options(opset, names, inputs or (), effort, samples, publish_samples)
     manifests: list[BaseModel] = []
 
     def one(text: str) -> bool:
         reference = _reference(text, weights, imports, data)
-        with _working(f"exporting {text}: truth, artifacts, verdict"):
+        with shown(f"exporting {text}", _errors):
             manifest, folder = stages.export(reference, _variant(variant), options, output)
         manifests.append(manifest)
         if not as_json:
@@ -171,7 +175,7 @@ def verify(
     verdicts: list[BaseModel] = []
 
     def one(text: str) -> bool:
-        with _working(f"verifying {text}, each runtime in a fresh process"):
+        with shown(f"verifying {text}", _errors):
             verdict, kept = stages.verify(text, None if model is None else _reference(model))
         verdicts.append(verdict)
         if not as_json:

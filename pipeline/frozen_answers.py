@@ -20,6 +20,7 @@ from pipeline.budget_rule import (
 )
 from pipeline.errors import BadInput
 from pipeline.records import Truth
+from pipeline.subsets import Reduced
 
 
 def answer(arrays: ArrayArchive, case: str, group: str, output: str) -> Answer | None:
@@ -41,6 +42,13 @@ def answer(arrays: ArrayArchive, case: str, group: str, output: str) -> Answer |
         return subsets.from_arrays(subsets.seed_of(case, output), {part: arrays[own] for part, own in parts.items()})
     except ValueError as error:
         raise BadInput(f"{key!r} in the frozen truth can't be read: {error}; freeze the truth again") from error
+
+
+def are_alike(one: Answer, other: Answer) -> bool:
+    """Whether two answers can be laid beside each other: of one shape, both whole, or reduced to the same elements."""
+    if isinstance(one, Reduced) and isinstance(other, Reduced):
+        return one.shape == other.shape and np.array_equal(one.extremes, other.extremes)
+    return not isinstance(one, Reduced) and not isinstance(other, Reduced) and one.shape == other.shape
 
 
 def open_elements(arrays: ArrayArchive, case: str, answers: Mapping[str, Answer]) -> dict[str, np.ndarray]:

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from pipeline.errors import BadInput
+from pipeline.progress import stage
 from pipeline.quiet import load_tensorflow
 from pipeline.records import (
     AuditReport,
@@ -233,21 +234,11 @@ def export_bundle(
     chosen = options or ExportOptions()
     functional = as_functional(model, chosen.input_signature)
     folder = Path(directory)
-    labels = Labels(name or model.name, "shared", _metric(functional, task))
+    labels = Labels(name or model.name, "shared", None)
     manifest = publish(functional, folder, labels, task, chosen)
     for layer, reason in manifest.loops.items():
         warnings.warn(f"{layer} stays a loop in model.onnx, exact and slow: {reason}", stacklevel=2)
     return Bundle(folder, manifest)
-
-
-def _metric(model: keras.Model, task: Task | None) -> TaskMetric | None:
-    """The task's figure for the model as it is."""
-    if task is None or task.metric is None or task.data is None:
-        return None
-    from pipeline.training.named import predictor
-
-    value = float(task.metric(predictor(model), task.data()[1]))
-    return TaskMetric(name=task.metric_name or "metric", value=value, threshold=task.threshold)
 
 
 # --- verify -------------------------------------------------------------------------------------------------------
@@ -267,7 +258,8 @@ def verify_bundle(directory: Path | str, model: keras.Model | None = None) -> Ve
     from pipeline.verify.verdict import verify_directory
 
     folder = Path(directory)
-    verdict = verify_directory(folder)
+    with stage("verdict"):
+        verdict = verify_directory(folder)
     if model is None:
         return verdict
     again = verify_onnx(folder / ONNX_FILE, model)
@@ -277,6 +269,8 @@ def verify_bundle(directory: Path | str, model: keras.Model | None = None) -> Ve
         parity=(*verdict.parity, *again.parity),
         not_judged=(*verdict.not_judged, *again.not_judged),
         first_difference=again.first_difference,
+        effort=verdict.effort,
+        rule=verdict.rule,
     )
 
 

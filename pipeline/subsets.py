@@ -4,7 +4,8 @@ What is frozen of an answer of millions of elements is a few thousand of them. A
 is held against the rest by sums: the elements lie in some thousand blocks, one after another, and of each block the sum
 is kept, every element with a seeded sign. Where each of a block's n elements is within its budget B, the sum is within
 n B (and the rounding of two sums in double precision): so a sum beyond that is an element beyond its budget, whichever
-it is, and no sound artifact fails by it. Without the signs elements that change places would not show.
+it is, and no sound artifact fails by it. Without the signs elements that change places would not show. Every element is
+taken as a part of its feature's scale, so that a small feature is not lost beside a large one.
 
 The places and the signs follow from a seed and the answer's shape and are not kept.
 """
@@ -31,8 +32,9 @@ class Reduced:
     """An answer, reduced.
 
     `values` (n,) are the elements at `places`; `extremes` (2,) the places of the reference's largest and smallest
-    finite elements, which are the last two of them. `sums` (blocks,) are the signed sums of the blocks, in float64, or
-    in int64 that wraps around for integers and booleans; NaN for a block in which an element is not finite. `counts`
+    finite elements, which are the last two of them. `sums` (blocks,) are the signed sums of the blocks, in float64 and
+    relative to the reference's scales, or in int64 that wraps around for integers and booleans; NaN for a block in
+    which an element is not finite. `counts`
     (3,) tell how many elements of the whole are NaN, +inf and -inf. `scales` has the largest finite absolute value of
     each feature, the last axis' places, of the whole answer; one for all where there are more than `MOST_FEATURES`.
     """
@@ -87,14 +89,15 @@ def reduced(whole: np.ndarray, seed: int, like: Reduced | None = None) -> Reduce
     extremes = _extremes(flat) if like is None else like.extremes
     places = np.concatenate([_seeded_places(seed, flat.size), extremes])
     counts = [np.isnan(flat).sum(), np.isposinf(flat).sum(), np.isneginf(flat).sum()] if _is_float(whole) else [0] * 3
+    scales = _scales(whole)
     return Reduced(
         seed=seed,
         shape=whole.shape,
         values=flat[places],
         extremes=extremes,
-        sums=block_sums(flat, seed),
+        sums=block_sums(flat, seed, scales if like is None else like.scales),
         counts=np.array(counts, np.int64),
-        scales=_scales(whole),
+        scales=scales,
     )
 
 
@@ -105,8 +108,12 @@ def from_arrays(seed: int, arrays: Mapping[str, np.ndarray]) -> Reduced:
         ValueError: if the parts don't fit together.
     """
     given = {part: arrays[part] for part in PARTS}
-    if any(array.ndim != 1 for array in given.values()) or given["shape"].dtype != np.int64:
+    if any(array.ndim != 1 for array in given.values()):
         raise ValueError("its parts are not one row of numbers each")
+    sums = np.float64 if _is_float(given["values"]) else np.int64
+    kinds = {"extremes": np.int64, "sums": sums, "shape": np.int64, "counts": np.int64, "scales": np.float64}
+    if any(given[part].dtype != kind for part, kind in kinds.items()):
+        raise ValueError("its parts are of other kinds")
     shape = tuple(int(size) for size in given.pop("shape"))
     if min(shape, default=1) < 1 or math.prod(shape) > 2**40:
         raise ValueError(f"its shape is {shape}")
@@ -118,7 +125,7 @@ def from_arrays(seed: int, arrays: Mapping[str, np.ndarray]) -> Reduced:
     if found != wanted:
         raise ValueError(f"its parts have {found} elements, expected {wanted}")
     extremes = given["extremes"]
-    if extremes.dtype != np.int64 or extremes.min() < 0 or extremes.max() >= size:
+    if extremes.min() < 0 or extremes.max() >= size:
         raise ValueError("its extremes lie outside")
     return Reduced(seed=seed, shape=shape, **given)
 
@@ -140,7 +147,7 @@ def differing_blocks(
         keras: Keras' own answer: an artifact may be no number where that is.
     """
     flat = answer.reshape(-1)
-    sums = block_sums(flat, reference.seed)
+    sums = block_sums(flat, reference.seed, reference.scales)
     bounds = _bounds(flat.size)
     is_judged = np.ones(len(sums), bool)
     if open_ is not None and open_.any():
@@ -150,21 +157,21 @@ def differing_blocks(
         return [_told(int(different.sum()), len(sums))] if different.any() else []
     is_judged &= np.isfinite(reference.sums)
     is_judged &= True if keras is None else np.isfinite(keras.sums)
-    limits = np.add.reduceat(allowed(np.arange(flat.size)), bounds[:-1])
-    limits += _rounding(np.diff(bounds), reference.scale)
+    limits = np.add.reduceat(allowed(np.arange(flat.size)) / _divisors(reference.scales, flat.size), bounds[:-1])
+    limits += _rounding(np.diff(bounds))
     beyond = ~(np.abs(sums - reference.sums) <= limits) & is_judged  # so that a NaN is beyond
     return [_told(int(beyond.sum()), len(sums))] if beyond.any() else []
 
 
-def block_sums(flat: np.ndarray, seed: int) -> np.ndarray:
-    """The sums (blocks,) of the blocks of a flat answer, every element with its seeded sign."""
+def block_sums(flat: np.ndarray, seed: int, scales: np.ndarray) -> np.ndarray:
+    """The sums (blocks,) of a flat answer's blocks, each element with its seeded sign and relative to its scale."""
     bounds = _bounds(flat.size)
     signs = _signs(seed, flat.size)
     if not _is_float(flat):
         with np.errstate(over="ignore"):
             return np.asarray(np.add.reduceat(flat.astype(np.int64) * signs, bounds[:-1]))
     with np.errstate(invalid="ignore"):
-        summed = np.add.reduceat(flat.astype(np.float64) * signs, bounds[:-1])
+        summed = np.add.reduceat(flat.astype(np.float64) / _divisors(scales, flat.size) * signs, bounds[:-1])
     return np.where(np.isfinite(summed), summed, np.nan)
 
 
@@ -172,9 +179,14 @@ def _told(count: int, blocks: int) -> str:
     return f"the sums of {count} of {blocks} blocks of its elements are off by more than their budgets add up to"
 
 
-def _rounding(sizes: np.ndarray, scale: float) -> np.ndarray:
-    """What two sums of so many elements of at most that scale may differ by in double precision."""
-    return np.asarray(2 * sizes**2 * scale * float(np.finfo(np.float64).eps))
+def _divisors(scales: np.ndarray, size: int) -> np.ndarray:
+    """The scale of every element's feature; 1 where a feature is nothing."""
+    return np.resize(np.where(scales > 0, scales, 1.0), size)
+
+
+def _rounding(sizes: np.ndarray) -> np.ndarray:
+    """What two sums of so many elements of about 1 at most may differ by in double precision."""
+    return np.asarray(4 * sizes**2 * float(np.finfo(np.float64).eps))
 
 
 def _is_float(array: np.ndarray) -> bool:

@@ -10,6 +10,7 @@ from pipeline.cases import GENERATOR_VERSION
 from pipeline.errors import BadInput
 from pipeline.records import AxisRule, Case, FileDigest, InputSpec, Signature, TensorSpec, Truth
 from pipeline.store import digest
+from pipeline.subsets import Reduced, reduced, seed_of
 from tests.small_bundle import SIGNATURE, WIDTH, write_bundle, write_truth
 
 
@@ -287,9 +288,56 @@ def test_two_cases_of_one_key_are_refused(tmp_path):
 
 
 def test_without_a_float64_clone_there_is_no_float64_answer(tmp_path):
-    """The record says why, and the reference is float32."""
+    """The record says why, and the reference is float32; a record that says so beside such answers is refused."""
     truth = write_truth(tmp_path).model_copy(update={"no_float64": "a custom layer"})
-    assert all(case.float64 is None for case in bundle.read_cases(tmp_path / "samples.npz", truth))
+    path = tmp_path / "samples.npz"
+    with pytest.raises(BadInput, match="says that there is no float64 reference"):
+        bundle.read_cases(path, truth)
+    with np.load(path) as archive:
+        left = {key: archive[key] for key in archive.files if "/f64/" not in key}
+    np.savez_compressed(path, **left)
+    found = bundle.read_cases(path, truth.model_copy(update={"samples": digest(path)}))
+    assert all(case.float64 is None for case in found)
+
+
+def test_a_reduced_answer_is_read_and_one_that_lacks_a_part_is_refused(tmp_path):
+    """Its parts lie beside each other, and its shape is looked at as that of a whole one is."""
+    truth = write_truth(tmp_path)
+    path = tmp_path / "samples.npz"
+    with np.load(path) as archive:
+        arrays = {key: archive[key] for key in archive.files}
+    for group in ("f32", "f64"):
+        whole = arrays.pop(f"random3/{group}/joined")
+        kept = reduced(whole, seed_of("random3", "joined"))
+        arrays |= {f"random3/{group}.{part}/joined": array for part, array in kept.arrays().items()}
+    np.savez_compressed(path, **arrays)
+    case = bundle.read_cases(path, truth.model_copy(update={"samples": digest(path)}))[1]
+    assert isinstance(case.float64["joined"], Reduced)
+    assert np.array_equal(case.float64["joined"].of(whole), case.float64["joined"].values)
+    for change, why in (
+        ({"random3/f64.sums/joined": None}, "goes with its others"),
+        ({"random3/f64.shape/joined": np.array([1, 3, 3])}, "has shape"),
+        ({"random3/f64.values/joined": np.zeros(1)}, "its parts have"),
+        ({"random3/f64.extremes/joined": np.zeros(2, np.int64)}, "are not told of alike"),
+        ({"random3/f64/joined": whole}, "are not told of alike"),
+        ({"random3/f64.sums/joined": np.zeros(9, np.float32)}, "of other kinds"),
+    ):
+        spoilt = {key: value for key, value in (arrays | change).items() if value is not None}
+        np.savez_compressed(path, **spoilt)
+        with pytest.raises(BadInput, match=why):
+            bundle.read_cases(path, truth.model_copy(update={"samples": digest(path)}))
+
+
+@pytest.mark.parametrize(("key", "array"), [("open/joined", np.zeros(1, bool)), ("noise/joined", np.array([-1.0] * 3))])
+def test_what_goes_with_an_answer_has_to_fit_it(tmp_path, key, array):
+    """Bits for each element, and no noise below nothing."""
+    truth = write_truth(tmp_path)
+    path = tmp_path / "samples.npz"
+    with np.load(path) as archive:
+        arrays = {name: archive[name] for name in archive.files}
+    np.savez_compressed(path, **arrays, **{f"random3/{key}": array})
+    with pytest.raises(BadInput, match="does not fit the answer"):
+        bundle.read_cases(path, truth.model_copy(update={"samples": digest(path)}))
 
 
 # --- feeds

@@ -9,7 +9,7 @@ def model_card(manifest: Manifest) -> str:
     """The Markdown text of a bundle's README: what the model does, how to call it, its figures."""
     stored, unshared = manifest.parameters.stored, manifest.parameters.unshared
     sections = [
-        f"# {manifest.model}",
+        f"# {manifest.model}{_effort(manifest)}",
         f"A Keras model exported with its shared layers kept ({manifest.variant} variant, opset {manifest.opset}).",
         "## Calling it",
         _code(manifest),
@@ -24,10 +24,43 @@ def model_card(manifest: Manifest) -> str:
         "## Figures",
         _metric(manifest),
         _parity(manifest),
+        "## How it was judged",
+        *_judging(manifest),
     ]
     sections += [f"Left out: `{name}`, because {reason}." for name, reason in manifest.left_out.items()]
     sections += [f"A loop, exact and slow: `{layer}`, because {reason}." for layer, reason in manifest.loops.items()]
     return "\n\n".join(sections) + "\n"
+
+
+def _effort(manifest: Manifest) -> str:
+    """Said in the first line where less was asked than is usual."""
+    plan = manifest.truth.plan
+    return " (judged with effort quick)" if plan is not None and plan.effort == "quick" else ""
+
+
+def _judging(manifest: Manifest) -> list[str]:
+    """What was asked of Keras, what of that was thinned, and what was not judged."""
+    truth, plan = manifest.truth, manifest.truth.plan
+    rule = "float64 answers" if truth.no_float64 is None else f"stated budgets, because {truth.no_float64}"
+    judged = [case for case in truth.cases if not case.is_reported]
+    kinds = len({case.kind for case in judged if not case.is_moved})
+    lines = [f"{len(judged)} cases of {kinds} kinds, judged by {rule}."]
+    if plan is not None and plan.shared:
+        lines.append(
+            f"Each of {plan.shared:,} shared weights was moved, together with others, in {plan.rounds} rounds."
+        )
+    lines += [f"Thinned: {each}." for each in plan.thinned] if plan is not None else []
+    lines += [f"Not judged: {each}." for each in (*truth.not_judged, *_kinds_not_asked(manifest))]
+    return [*lines, *(f"Note: {each}." for each in truth.notes)]
+
+
+def _kinds_not_asked(manifest: Manifest) -> list[str]:
+    reasons = dict.fromkeys(manifest.truth.not_asked.values())
+    return [
+        f"inputs {', '.join(kind for kind, own in manifest.truth.not_asked.items() if own == reason)}: {reason}"
+        for reason in reasons
+        if reason not in manifest.truth.not_judged
+    ]
 
 
 def _code(manifest: Manifest) -> str:

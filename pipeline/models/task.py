@@ -77,6 +77,8 @@ class Task:
         metric: `metric(predict, held_out)`, larger is better. `predict` maps arrays by input name to arrays by output
             name, so that one function judges Keras, SavedModel, ONNX and a quantised model.
         threshold: what the metric of the `shared` variant has to reach on the held-out samples.
+        allowance: how far the metric of an artifact may lie from Keras' own; None: it follows from the held-out
+            samples (`models/held_out.py`).
 
     Example:
         >>> task = Task(build=lambda: keras.Sequential([keras.Input((3,)), keras.layers.Dense(1)]))
@@ -87,6 +89,7 @@ class Task:
     fit: FitPlan | None = None
     metric: Metric | None = None
     threshold: float | None = None
+    allowance: float | None = None
 
     @property
     def metric_name(self) -> str | None:

@@ -192,20 +192,35 @@ class _Freezing:
             base_cases=int(self._is_randomised),
             free_memory=free_memory(),
             static_batch=static_batch(self._signature),
+            has_decisions=self._has_decisions,
         )
+
+    @property
+    def _has_decisions(self) -> bool:
+        return any(not spec.dtype.startswith(("float", "bfloat")) for spec in self._signature.outputs)
+
+    def _cost(self, question: Question, draws: int) -> float:
+        return self._work.case(question.case.batch, plans.with_decisions(draws, self._has_decisions))
 
     def _moved_cases(self, inputs: Question) -> list[Case]:
         """The cases with other weights: at random where the model's own hide something, and the rounds."""
 
-        def answered(case: Case) -> Arrays | None:
+        def answered(case: Case) -> Answers | None:
+            draws = 0 if self._no_float64 is None else None
             try:
-                return self._asked.answers(inputs.feed, limits_of(0.0), self._moves(case)).float32
+                return self._asked.answers(inputs.feed, limits_of(0.0), self._moves(case), draws=draws)
             except NoAnswer:
                 return None
 
-        names = tried([each.name for each in self._shared])
+        names = tried(self._shared)
         offered = bases(inputs.case, self._seed, is_randomised=self._is_randomised)
-        base = most_visible(offered if self._is_small else offered[:1], names, moves_seed(self._seed), answered)
+        offered = offered if self._is_small else offered[:1]
+        base, seen = most_visible(offered, names, moves_seed(self._seed), answered)
+        if seen < 1:
+            self._not_judged.append(
+                "shared weights: moving the first, a middle or the last one changes no answer by more than a budget, so "
+                "that a call site with a copy of its own may not show"
+            )
         found = list(round_cases(base, inputs.case, self._shared, self._seed))
         return [base, *found] if base.random_seed is not None else found
 
@@ -247,7 +262,7 @@ class _Freezing:
 
     def _first(self, question: Question) -> Answers:
         """The answer that decides whether the model runs at all, and whether it does in float64."""
-        cost = self._work.case(question.case.batch, self._plan.draws)
+        cost = self._cost(question, self._plan.draws)
         draws = self._plan.draws if self._no_float64 is None else None
         try:
             answers = self._asked.answers(question.feed, limits_of(cost), draws=draws, at_scale=True)
@@ -267,7 +282,7 @@ class _Freezing:
         self, question: Question, draws: int, moved: Moves = (), *, at_scale: bool = False
     ) -> Answers | None:
         """The answers to a case that is to be judged; None if there are none, which is told."""
-        cost = self._work.case(question.case.batch, draws)
+        cost = self._cost(question, draws)
         asked = draws if self._no_float64 is None else None
         try:
             return self._asked.answers(question.feed, limits_of(cost), moved, draws=asked, at_scale=at_scale)

@@ -142,7 +142,7 @@ def _noisy(
         call = _reading_copies(clone.named_call(signature), model, clone.weights, snapshot)
         specs = {spec.name: tensor_spec(spec, widened_dtype(spec.dtype), spec.name) for spec in signature.inputs}
         ids = [spec.name for spec in signature.inputs if spec.ids_below is not None]
-        noise = Noise(call, specs, exact=ids, units=clone.units)
+        noise = Noise(call, specs, exact=ids, units=clone.units, kept=clone.masked_values)
         clone.refuse_narrow(noise.function.graph)
         return noise, None, clone.model
     except NotRebuildable as refusal:

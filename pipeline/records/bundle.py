@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pipeline.records.base import Record, Variant
+from pipeline.records.base import Number, Record, Variant
 from pipeline.records.sharing import (
     Parameters,
     SharedLayer,
@@ -22,9 +22,9 @@ class TaskMetric(Record):
     """
 
     name: str
-    value: float
+    value: Number
     threshold: float | None
-    onnx: float | None = None
+    onnx: Number | None = None
 
 
 class Manifest(Record):

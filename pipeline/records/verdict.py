@@ -90,7 +90,8 @@ class FirstDifference(Record):
 class Verdict(Record):
     """The outcome of a verification; `print` shows it. `not_judged` names what could not be looked at, and why.
 
-    `first_difference` is there where an ONNX file failed and the Keras model was at hand to search with.
+    `first_difference` is there where an ONNX file failed and the Keras model was at hand to search with. `effort` is
+    how much Keras was asked, `rule` what it is judged by: both are told first.
     """
 
     subject: str
@@ -98,6 +99,8 @@ class Verdict(Record):
     parity: tuple[ParityFigure, ...] = ()
     not_judged: tuple[str, ...] = ()
     first_difference: FirstDifference | None = None
+    effort: str = ""
+    rule: str = ""
 
     @property
     def passed(self) -> bool:
@@ -105,7 +108,9 @@ class Verdict(Record):
         return bool(self.checks) and all(check.passed for check in self.checks)
 
     def __str__(self) -> str:
-        lines = [f"{self.subject}: {'passed' if self.passed else 'FAILED'}"]
+        effort = f" (effort {self.effort})" if self.effort else ""
+        lines = [f"{self.subject}: {'passed' if self.passed else 'FAILED'}{effort}"]
+        lines += [f"  judged by {self.rule}"] if self.rule else []
         lines += [
             f"  {'ok  ' if c.passed else 'FAIL'} {c.name}{': ' + c.detail if c.detail else ''}" for c in self.checks
         ]

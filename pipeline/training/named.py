@@ -13,11 +13,10 @@ from pipeline.errors import BadInput
 from pipeline.graph.call import input_names
 from pipeline.graph.call import output_names as output_names
 from pipeline.graph.read import required_graph
+from pipeline.models.held_out import BATCH, in_batches
 from pipeline.models.task import NamedArrays, Predict
 
 Nested = Any
-
-_PREDICTION_BATCH = 256
 
 
 def packed_inputs(model: keras.Model, arrays: NamedArrays) -> Nested:
@@ -33,12 +32,13 @@ def packed_targets(model: keras.Model, arrays: NamedArrays) -> Nested:
 def predictor(model: keras.Model) -> Predict:
     """`predict({input name: array}) -> {output name: array}` of a Keras model."""
     names = output_names(model)
+    static = model.inputs[0].shape[0]
 
     def predict(arrays: NamedArrays) -> dict[str, np.ndarray]:
-        answers = model.predict(packed_inputs(model, arrays), batch_size=_PREDICTION_BATCH, verbose=0)
+        answers = model.predict(packed_inputs(model, arrays), batch_size=static or BATCH, verbose=0)
         return dict(zip(names, tree.flatten(answers), strict=True))
 
-    return predict
+    return predict if static is None else in_batches(predict, static, is_static=True)
 
 
 def _in_order(arrays: Mapping[str, np.ndarray], names: tuple[str, ...], what: str) -> list[np.ndarray]:

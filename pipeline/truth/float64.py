@@ -58,6 +58,12 @@ class Float64Model:
 
         return wide
 
+    @property
+    def masked_values(self) -> frozenset[float]:
+        """The values that `Masking` layers leave out: decided by equality, which noise must not undo."""
+        masking = (each for each in self.model._flatten_layers() if isinstance(each, keras.layers.Masking))
+        return frozenset(float(each.mask_value) for each in masking)
+
     def refuse_narrow(self, graph: Any) -> None:
         """Refuse a trace of the model in which some operation works in less than float64.
 

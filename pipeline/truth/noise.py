@@ -15,7 +15,8 @@ A gate is worked out to a unit at 1, where it opens, however far it is closed (o
 here, inside recurrent layers too, where a closed one may stand before a large state.
 
 Exact zeros stay: they are padding, what a ReLU or a gate has closed, a row that does not count. Every precision has
-them where float64 has, and layers decide by them; were they off, a mask would be lost and anything be allowed.
+them where float64 has, and layers decide by them; were they off, a mask would be lost and anything be allowed. So do
+the values that a `Masking` layer leaves out, and what was cast from integers.
 """
 
 from __future__ import annotations
@@ -23,7 +24,8 @@ from __future__ import annotations
 import contextlib
 import itertools
 from collections.abc import Callable, Collection, Iterator, Mapping
-from typing import Any
+from functools import partial
+from typing import Any, NamedTuple
 
 import numpy as np
 import tensorflow as tf
@@ -56,6 +58,7 @@ class Noise:
         inputs: what it takes, by input name.
         exact: names of inputs that are never off: ids that come as floating-point numbers.
         units: how large a unit is, at each call site and on each input.
+        kept: values that stay as they are, besides 0.
     """
 
     def __init__(
@@ -64,11 +67,13 @@ class Noise:
         inputs: Mapping[str, tf.TensorSpec],
         exact: Collection[str] = (),
         units: Units = IN_SINGLE,
+        kept: Collection[float] = (),
     ) -> None:
         self._call = call
         self._names = tuple(inputs)
         self._no_noise_on = frozenset(exact)
         self._unit_of = units
+        self._kept = (0.0, *kept)
         self._running = [units.coarsest]  # the unit of the call site that is being traced, innermost last
         self._unit_of_result: list[float] = []
         moves = (tf.TensorSpec([None], tf.float64), tf.TensorSpec([], tf.float64), tf.TensorSpec([], tf.int32))
@@ -92,7 +97,7 @@ class Noise:
         scales: list[Any] = []
         self._unit_of_result.clear()
         off, off_by_feature = (
-            tf.function(each, autograph=False, input_signature=_OFF).get_concrete_function()
+            tf.function(partial(each, kept=self._kept), autograph=False, input_signature=_OFF).get_concrete_function()
             for each in (_off, _off_by_feature)
         )
         is_any_size = draw >= FIRST_DECISION
@@ -162,16 +167,19 @@ _OFF = [
 ]
 
 
-def _off(tensor: Any, unit: Any, own: Any, seed: Any, is_any_size: Any) -> tuple[Any, Any]:
+def _off(tensor: Any, unit: Any, own: Any, seed: Any, is_any_size: Any, *, kept: tuple[float, ...]) -> tuple[Any, Any]:
     """The tensor as it is and its scale (1,); or, where `own` is not 0, every element off by so much, up or down.
 
-    Exact zeros stay, and so does what is not finite. The scale of what was moved is not worked out.
+    Kept values stay, and so does what is not finite. The scale of what was moved is not worked out.
     """
+    move = _Move(unit, own, seed, is_any_size, kept)
     nothing = tf.zeros([1], tf.float64)
-    return _moved_or_exact(tensor, unit, own, seed, is_any_size, nothing, lambda: tf.reduce_max(tf.abs(tensor))[None])
+    return _moved_or_exact(tensor, move, nothing, lambda: tf.reduce_max(tf.abs(tensor))[None])
 
 
-def _off_by_feature(tensor: Any, unit: Any, own: Any, seed: Any, is_any_size: Any) -> tuple[Any, Any]:
+def _off_by_feature(
+    tensor: Any, unit: Any, own: Any, seed: Any, is_any_size: Any, *, kept: tuple[float, ...]
+) -> tuple[Any, Any]:
     """What `_off` gives, with the scale of each feature, (features,).
 
     That is the largest scale where all are alike, and where a feature is nothing, so that nothing says how far it goes.
@@ -184,25 +192,35 @@ def _off_by_feature(tensor: Any, unit: Any, own: Any, seed: Any, is_any_size: An
         least = tf.reduce_min(tf.where(own_scales > 0, own_scales, most))
         return tf.where((most > UNLIKE * least) & (own_scales > 0), own_scales, most)
 
-    return _moved_or_exact(tensor, unit, own, seed, is_any_size, tf.zeros_like(unit), scales)
+    return _moved_or_exact(tensor, _Move(unit, own, seed, is_any_size, kept), tf.zeros_like(unit), scales)
 
 
-def _moved_or_exact(
-    tensor: Any, unit: Any, own: Any, seed: Any, is_any_size: Any, no_scale: Any, scale: Callable[[], Any]
-) -> tuple[Any, Any]:
+class _Move(NamedTuple):
+    """How a tensor is moved; tensors all, but for the values that stay."""
+
+    unit: Any
+    own: Any
+    seed: Any
+    is_any_size: Any
+    kept: tuple[float, ...]
+
+
+def _moved_or_exact(tensor: Any, move: _Move, no_scale: Any, scale: Callable[[], Any]) -> tuple[Any, Any]:
     def exact() -> tuple[Any, Any]:
         return tensor, scale()
 
     def moved() -> tuple[Any, Any]:
-        draw = 2.0 * tf.random.stateless_uniform(tf.shape(tensor), seed, dtype=tf.float64) - 1.0
-        part = tf.where(is_any_size, draw, tf.sign(draw))
-        by = tf.maximum(unit, own * tf.abs(tensor))
-        moves = tf.math.is_finite(tensor) & (tensor != 0)
+        draw = 2.0 * tf.random.stateless_uniform(tf.shape(tensor), move.seed, dtype=tf.float64) - 1.0
+        part = tf.where(move.is_any_size, draw, tf.sign(draw))
+        by = tf.maximum(move.unit, move.own * tf.abs(tensor))
+        moves = tf.math.is_finite(tensor)
+        for value in move.kept:
+            moves &= tensor != value
         # Selected, not multiplied: a unit of nothing of infinity is no number. One size is a vector of one, which a
         # number alone must not become.
         return tf.reshape(tf.where(moves, tensor + part * by, tensor), tf.shape(tensor)), no_scale
 
-    moved_tensor, scales = tf.cond(own > 0, moved, exact)
+    moved_tensor, scales = tf.cond(move.own > 0, moved, exact)
     return moved_tensor, scales
 
 

@@ -102,7 +102,15 @@ class Asked:
 
 
 def planned(
-    effort: Effort, work: Work, kinds: int, shared: int, base_cases: int, free_memory: int, static_batch: int | None
+    effort: Effort,
+    work: Work,
+    kinds: int,
+    shared: int,
+    base_cases: int,
+    free_memory: int,
+    static_batch: int | None,
+    *,
+    has_decisions: bool = False,
 ) -> Asked:
     """The plan of an export.
 
@@ -115,6 +123,7 @@ def planned(
         base_cases: cases with random weights, which rounds are asked on.
         free_memory: of the machine, in bytes.
         static_batch: of every case, where the model fixes one.
+        has_decisions: whether some outputs are integers or truth values, which take draws of noise of their own.
     """
     rounds = rounds_of(shared)
     levels = {"thorough": _LEVELS[:1], "standard": _LEVELS, "quick": (_LEAST,)}[effort]
@@ -125,7 +134,8 @@ def planned(
         fixed = [static_batch] if static_batch is not None else _that_fit(level.batches, most_rows)
         of_kind, of_round = (static_batch or min(each, most_rows) for each in (level.kind_batch, level.round_batch))
         ordinary = [*fixed, *[of_kind] * kinds, *[of_round] * base_cases]
-        return sum(work.case(rows, level.draws) for rows in ordinary) + rounds * work.case(of_round, level.round_draws)
+        draws, round_draws = (with_decisions(each, has_decisions) for each in (level.draws, level.round_draws))
+        return sum(work.case(rows, draws) for rows in ordinary) + rounds * work.case(of_round, round_draws)
 
     chosen = next((level for level in levels if cost(level) <= AFFORDABLE_S), levels[-1])
     plan = Plan(
@@ -149,6 +159,11 @@ def _that_fit(batches: tuple[int, ...], most_rows: int) -> list[int]:
     """The sizes of batches that memory allows: 1 and one above it, whatever they take."""
     fitting = [batch for batch in batches if batch <= most_rows]
     return fitting if len(fitting) > 1 else [1, _LEAST_ROWS]
+
+
+def with_decisions(draws: int, has_decisions: bool) -> int:
+    """How often a case is answered with noise that has so many draws of units."""
+    return draws * (1 + DECISIONS_A_DRAW) if has_decisions else draws
 
 
 def rounds_of(shared: int) -> int:

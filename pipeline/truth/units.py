@@ -101,7 +101,12 @@ def units_of(model: Any, graph: CallGraph, same: Mapping[int, Any]) -> Units:
 
 
 def _unit(site: CallSite) -> float:
-    """Of the coarsest precision in which a layer, those inside it included, or a bare operation computes."""
+    """Of the coarsest precision in which a layer, those inside it included, or a bare operation computes.
+
+    None, 0, where nothing is rounded.
+    """
+    if isinstance(site.layer, ops.core.Cast) and not any(dtype in UNITS for dtype in site.input_dtypes):
+        return 0.0  # integers and truth values are what they were
     if site.is_layer:
         return _coarsest(layer.compute_dtype for layer in site.layer._flatten_layers())
     return _coarsest([*site.input_dtypes, str(getattr(site.layer, "dtype", None))])

@@ -6,7 +6,7 @@ are moved together, in rounds; each weight is in other rounds than every other, 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping
 
 from pipeline.bundle import CaseArrays
 from pipeline.records import Check, Truth, WeightPlacement
@@ -44,7 +44,12 @@ def shared_weights(weight_map: Collection[WeightPlacement]) -> tuple[str, ...]:
 
 
 def check_behaviour(
-    artifact: str, truth: Truth, cases: tuple[CaseArrays, ...], shared: Collection[str], perturbing: Perturbing
+    artifact: str,
+    truth: Truth,
+    cases: tuple[CaseArrays, ...],
+    shared: Collection[str],
+    perturbing: Perturbing,
+    not_read: Mapping[str, tuple[str, ...]] | None = None,
 ) -> Check:
     """Run every case with moved shared weights, and hold the answers against Keras' own to the same change.
 
@@ -54,12 +59,13 @@ def check_behaviour(
         cases: all of them.
         shared: the weights that have to be asked; one that no case moves fails the check.
         perturbing: what runs the artifact for a case.
+        not_read: for weights that some of their call sites do not read, those call sites, where that is known.
     """
     asked = rounds(cases)
     found = {case.case.key: list(_faults(artifact, truth, case, perturbing(case))) for case in asked}
     failed = [case for case in asked if found[case.case.key]]
     unasked = _unasked(truth, asked, shared)
-    told = [_named(asked, failed)] if failed else []
+    told = [_named(asked, failed, not_read or {})] if failed else []
     told += [fault for case in failed[:1] for fault in found[case.case.key]]
     told += [f"not asked: {_listed(unasked)}"] if unasked else []
     weights = {name for case in asked for name in _moved(case)}
@@ -76,8 +82,12 @@ def _unasked(truth: Truth, asked: tuple[CaseArrays, ...], shared: Collection[str
     return [name for name in shared if name not in moved]
 
 
-def _named(asked: tuple[CaseArrays, ...], failed: list[CaseArrays]) -> str:
-    """The weights that fit the rounds which failed: one that is in these and no others, else those in no other."""
+def _named(asked: tuple[CaseArrays, ...], failed: list[CaseArrays], not_read: Mapping[str, tuple[str, ...]]) -> str:
+    """The weights that fit the rounds which failed: one that is in these and no others, else those in no other.
+
+    A copy that keeps its own values while all others are drawn at random fails every round: then the weights that some
+    call site does not read are named.
+    """
     keys = {case.case.key for case in failed}
     in_rounds: dict[str, set[str]] = {}
     for case in asked:
@@ -86,6 +96,9 @@ def _named(asked: tuple[CaseArrays, ...], failed: list[CaseArrays]) -> str:
     alone = [name for name, own in in_rounds.items() if own == keys]
     if alone:
         return f"weight {' or '.join(map(repr, alone))} is not followed (rounds {', '.join(sorted(keys))})"
+    if not_read:
+        shown = list(not_read.items())[:_NAMES_SHOWN]
+        return "; ".join(f"weight {name!r} is not followed: {', '.join(own)} reads another" for name, own in shown)
     several = [name for name, own in in_rounds.items() if own <= keys]
     named = f"among {_listed(several)}" if several else "which ones the rounds don't tell"
     return f"several weights are not followed: {named} (rounds {', '.join(sorted(keys))})"

@@ -33,6 +33,14 @@ def check_truth(truth: Truth, cases: tuple[CaseArrays, ...]) -> Check:
     return Check(name="frozen truth", passed=not faults, detail=listed(faults) or detail)
 
 
+def effort_and_rule(truth: Truth) -> tuple[str, str]:
+    """How much Keras was asked, and what artifacts are judged by, for the first lines of a verdict."""
+    rule = "the float64 reference"
+    if truth.no_float64 is not None:
+        rule = f"stated budgets, for there is no float64 reference: {truth.no_float64}"
+    return ("" if truth.plan is None else truth.plan.effort), rule
+
+
 def told(truth: Truth, cases: tuple[CaseArrays, ...]) -> tuple[str, ...]:
     """What is not judged, or by a budget that says little: kinds left out, open elements, budgets above the ceiling."""
     lines = [f"no case of kind {kind!r}: {why}" for kind, why in truth.not_asked.items() if why not in truth.not_judged]
@@ -63,13 +71,21 @@ def listed(sentences: list[str]) -> str:
 
 
 def _missing_kinds(truth: Truth) -> Iterator[str]:
-    """Kinds of cases that the signature asks for, that are not there, and of which no word says why."""
+    """Kinds of cases that the signature asks for or the plan has, that are not there, and of which no word says why."""
     if truth.format == 1:  # where a case that had no room was dropped without one
         return
     there = {case.kind for case in truth.cases}
     for kind in drawing.kinds(truth.signature):
         if kind not in there and kind not in truth.not_asked:
             yield f"it holds no case of kind {kind!r} and does not say why"
+    if truth.plan is None:
+        yield "it does not say what was planned"
+        return
+    if drawing.RANDOM not in truth.not_asked:
+        drawn = {case.batch for case in truth.cases if case.kind == drawing.RANDOM}
+        for batch in truth.plan.batches:
+            if batch not in drawn and not any(f"case {drawing.RANDOM}{batch}" in line for line in truth.not_judged):
+                yield f"it holds no random case of {batch} rows, which was planned, and does not say why"
 
 
 def _budget_faults(budget: Budget, truth: Truth, cases: tuple[CaseArrays, ...]) -> Iterator[str]:

@@ -21,7 +21,7 @@ import tensorflow as tf
 from keras import tree
 
 from pipeline import bundle
-from pipeline.audit import read_onnx, subgraphs
+from pipeline.audit import read_onnx
 from pipeline.budget_rule import derived, largest_error, largest_relative, stated
 from pipeline.bundle import CaseArrays
 from pipeline.errors import one_line
@@ -34,6 +34,7 @@ from pipeline.oracle.snapshot import Snapshot
 from pipeline.records import FirstDifference, Signature, Verdict
 from pipeline.truth.float64 import float64_model, widened
 from pipeline.truth.wide_scope import computing_in_float64
+from pipeline.verify.call_sites import reads, site_of
 from pipeline.verify.tensors import tensors_of
 from pipeline.weight_map.perturb import Moving
 
@@ -243,8 +244,8 @@ class _File:
 
     def __init__(self, proto: onnx.ModelProto, tensors: Mapping[str, np.ndarray], labels: frozenset[str]) -> None:
         self._tensors = tensors
-        sites = {output: _site_of(node.name, labels) for node in proto.graph.node for output in node.output}
-        reads = [(name, _site_of(node.name, labels)) for node in proto.graph.node for name in _reads(node)]
+        sites = {output: site_of(node.name, labels) for node in proto.graph.node for output in node.output}
+        reads = [(name, site_of(node.name, labels)) for node in proto.graph.node for name in reads(node)]
         inner = {name for name, reader in reads if name in sites and sites[name] == reader}
         outer = {name for name, reader in reads if name in sites and sites[name] != reader}
         outer |= {value.name for value in proto.graph.output}
@@ -292,22 +293,6 @@ class _File:
             return None
         nearest = min(known, key=lambda name: known[name])
         return _Seen(nearest, known[nearest], scale, budget, own)
-
-
-def _site_of(node: str, labels: frozenset[str]) -> str | None:
-    """The call site that a node belongs to: the longest label that its name starts with."""
-    parts = node.split("/")
-    prefixes = ("/".join(parts[:length]) for length in range(len(parts), 0, -1))
-    return next((prefix for prefix in prefixes if prefix in labels), None)
-
-
-def _reads(node: onnx.NodeProto) -> Iterator[str]:
-    """What a node reads, what the bodies inside it read from around them included."""
-    yield from node.input
-    for attribute in node.attribute:
-        for _, body in subgraphs(attribute):
-            for inner in body.node:
-                yield from _reads(inner)
 
 
 def _error(found: np.ndarray, reference: np.ndarray) -> float:

@@ -25,13 +25,15 @@ from pipeline.errors import BadInput, one_line
 from pipeline.records import OPSET_KEY, Check, TensorSpec, Truth, Verdict
 from pipeline.verify import sharing
 from pipeline.verify.behaviour import check_behaviour, plain, randomised, rounds, shared_weights
+from pipeline.verify.call_sites import not_reading
 from pipeline.verify.child import announce, answer
-from pipeline.verify.frozen_truth import check_truth, told
+from pipeline.verify.frozen_truth import check_truth, effort_and_rule, told
 from pipeline.verify.overridable_weights import OverridableWeights, refilled, session_of
 from pipeline.verify.own_values import check_own_values
 from pipeline.verify.parity import ArtifactRefused, Judgement, Run, judge, report
 
 ARTIFACT = "onnx"
+_SHAPES_TOLD = 8  # moved weights are inputs too
 
 _STANDARD_DOMAINS = frozenset({"", "ai.onnx", "ai.onnx.ml"})
 _RUNTIME_DOMAINS = frozenset({"com.microsoft", "com.microsoft.nchwc"})
@@ -54,12 +56,22 @@ def verify(model: Path, truth_folder: Path) -> Verdict:
     weight_map, sharing_checks = _check_sharing(proto, model, truth_folder)
     judgement = _against_truth(_File(model, proto, weight_map), truth_folder)
     checks += sharing_checks
+    effort, rule = _judged_by(truth_folder)
     return Verdict(
         subject=str(model),
         checks=(*checks, *judgement.checks),
         parity=judgement.figures,
         not_judged=judgement.reported,
+        effort=effort,
+        rule=rule,
     )
+
+
+def _judged_by(truth_folder: Path) -> tuple[str, str]:
+    try:
+        return effort_and_rule(bundle.read_truth(truth_folder))
+    except BadInput:  # said by a check
+        return "", ""
 
 
 # --- the file -----------------------------------------------------------------------------------------------------
@@ -199,7 +211,7 @@ def _check_behaviour(file: _File, base: onnx.ModelProto | None, truth: Truth, ca
         session, extra = weighted.session, weighted.feed(case.case)
         return lambda feed: _run(session, {**feed, **extra})
 
-    return check_behaviour(ARTIFACT, truth, cases, shared, perturbing)
+    return check_behaviour(ARTIFACT, truth, cases, shared, perturbing, not_reading(file.proto, file.weight_map))
 
 
 def _check_specs(kind: str, found: Sequence[onnxruntime.NodeArg], specs: tuple[TensorSpec, ...]) -> Check:
@@ -220,7 +232,7 @@ def _numpy_name(onnx_type: str) -> str:
 
 
 def _run(session: onnxruntime.InferenceSession, feed: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-    announce(f"running inputs of shapes {', '.join(str(array.shape) for array in feed.values())}")
+    announce(f"running inputs of shapes {', '.join(str(array.shape) for array in list(feed.values())[:_SHAPES_TOLD])}")
     names = [value.name for value in session.get_outputs()]
     try:
         return dict(zip(names, session.run(names, dict(feed)), strict=True))

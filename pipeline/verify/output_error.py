@@ -117,7 +117,7 @@ def judge_output(
         errors=error_figures(elements.answer, reference),
         keras_errors=error_figures(elements.keras, reference),
     )
-    return _by_blocks(_by_feature(found, spec, case, answer), spec, case, answer)
+    return _by_feature(_by_blocks(found, spec, case, answer), spec, case, answer)
 
 
 def misfit(spec: TensorSpec, keras: Answer, answer: np.ndarray | None) -> str:
@@ -154,11 +154,11 @@ def _by_blocks(found: OutputError, spec: TensorSpec, case: CaseArrays, answer: n
     reference = exact if isinstance(exact, Reduced) else keras
     is_float = np.issubdtype(answer.dtype, np.floating)
     open_ = case.open.get(spec.name)
-    most = found.budget if found.feature is None else max(found.budget, found.largest)
-    limits = _limits_by_feature(case, spec, reference, most)
+    by_feature = case.by_feature.get(spec.name)
+    limits = None if by_feature is None else by_feature.at(reference.scales, found.budget)
 
     def allowed(places: np.ndarray) -> np.ndarray:
-        return np.full(places.shape, most) if limits is None else limits[places % len(limits)]
+        return np.full(places.shape, found.budget) if limits is None else limits[places % len(limits)]
 
     faults = differing_blocks(reference, answer, allowed, open_, keras if is_float else None)
     if is_float and open_ is None:
@@ -166,11 +166,6 @@ def _by_blocks(found: OutputError, spec: TensorSpec, case: CaseArrays, answer: n
         if any(c not in (r, k) for c, r, k in zip(counts, reference.counts, keras.counts, strict=True)):
             faults.append(f"NaN, +inf and -inf at {counts} places, the reference at {reference.counts.tolist()}")
     return replace(found, fault="; ".join(faults))
-
-
-def _limits_by_feature(case: CaseArrays, spec: TensorSpec, reference: Reduced, most: float) -> np.ndarray | None:
-    budgets = case.by_feature.get(spec.name)
-    return None if budgets is None else budgets.at(reference.scales, most)
 
 
 def _elements(answer: Answer) -> np.ndarray:

@@ -13,6 +13,7 @@ from pipeline import bundle
 from pipeline.errors import BadInput
 from pipeline.records import Check, Manifest, ParityFigure, Verdict
 from pipeline.verify.child import Half, Question, ask
+from pipeline.verify.frozen_truth import effort_and_rule
 
 # Long enough for TensorFlow to load a model of some hundred MB on one busy core.
 LIMIT_S = 600.0
@@ -61,7 +62,15 @@ def verify_files(directory: Path, manifest: Manifest, *, limit_s: float = LIMIT_
         checks += verdict.checks
         parity += verdict.parity
         not_judged += verdict.not_judged
-    return Verdict(subject=str(directory), checks=tuple(checks), parity=tuple(parity), not_judged=tuple(not_judged))
+    effort, rule = effort_and_rule(manifest.truth)
+    return Verdict(
+        subject=str(directory),
+        checks=tuple(checks),
+        parity=tuple(parity),
+        not_judged=tuple(dict.fromkeys(not_judged)),
+        effort=effort,
+        rule=rule,
+    )
 
 
 def verify_file(onnx_path: Path, truth_folder: Path, *, limit_s: float = LIMIT_S) -> Verdict:

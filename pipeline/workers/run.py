@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from pipeline.progress import advance
 from pipeline.workers.limits import LimitReached, Limits, kill_family, resident, told_memory
 
 _LOOK_EVERY_S = 0.02
@@ -53,6 +54,7 @@ def run(jobs: Sequence[Job], limits: Limits) -> list[int | str]:
                 if status is not None:
                     ended[number] = status
                     del running[number]
+                    advance(len(ended), len(jobs))
             time.sleep(_LOOK_EVERY_S)
     finally:
         for process in running.values():

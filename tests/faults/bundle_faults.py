@@ -5,12 +5,15 @@ from __future__ import annotations
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
 from pipeline import bundle
+from pipeline import cases as drawing
+from pipeline.budget_rule import derived
 from pipeline.bundle import read_manifest, write_manifest
 from pipeline.store import digest
 from tests.faults import onnx_faults
@@ -92,6 +95,77 @@ def a_resealed_manifest_with_wider_budgets(folder: Path) -> bool:
 
 
 @fault
+def a_resealed_manifest_with_stated_budgets(folder: Path) -> bool:
+    """Everything is allowed, by the other rule."""
+    truth = read_manifest(folder).truth
+    wide = tuple(each.model_copy(update={"rule": "stated", "absolute": 1e9}) for each in truth.budgets)
+    return _with_truth(folder, {"budgets": wide}) if wide else False
+
+
+@fault
+def a_resealed_manifest_that_denies_the_float64_reference(folder: Path) -> bool:
+    """And states what is stated for the coarsest precision."""
+    truth = read_manifest(folder).truth
+    if truth.no_float64 is not None:
+        return False
+    of_halves = {"rule": "stated", "absolute": 1e-6, "relative": 1e-1}
+    wide = tuple(each.model_copy(update=of_halves) for each in truth.budgets)
+    return _with_truth(folder, {"budgets": wide, "no_float64": "a custom layer"}) if wide else False
+
+
+@fault
+def a_resealed_manifest_with_more_noise(folder: Path) -> bool:
+    """Budgets follow from it as the rule says."""
+    truth = read_manifest(folder).truth
+    dtypes = {spec.name: spec.dtype for spec in truth.signature.outputs}
+    noisy = tuple(
+        each.model_copy(update={"noise": 1.0, "relative": _relative(dtypes[each.output], each.keras, 1.0)})
+        for each in truth.budgets
+        if each.rule == "derived"
+    )
+    return _with_truth(folder, {"budgets": noisy}) if noisy else False
+
+
+@fault
+def a_resealed_manifest_without_a_kind_of_cases(folder: Path) -> bool:
+    """The one that tells, perhaps."""
+    truth = read_manifest(folder).truth
+    kind = next((case.kind for case in truth.cases if case.kind in drawing.kinds(truth.signature)[1:]), None)
+    left = tuple(case for case in truth.cases if case.kind != kind)
+    budgets = tuple(each for each in truth.budgets if each.kind != kind)
+    return _with_truth(folder, {"cases": left, "budgets": budgets}) if kind is not None else False
+
+
+@fault
+def a_resealed_archive_in_which_answers_are_declared_open(folder: Path) -> bool:
+    """Nothing of one case's answers would be judged."""
+    truth = read_manifest(folder).truth
+    case = next(case for case in truth.cases if case.kind == drawing.RANDOM)
+    path = folder / bundle.SAMPLES
+    with np.load(path) as archive:
+        arrays = {key: archive[key] for key in archive.files}
+    answers = {key: value for key, value in arrays.items() if key.startswith(f"{case.key}/f32/")}
+    masks = {key.replace("/f32/", "/open/"): np.packbits(np.ones(value.size, bool)) for key, value in answers.items()}
+    np.savez_compressed(path, **{**arrays, **masks})
+    return _with_truth(folder, {})
+
+
+def _relative(dtype: str, keras: float, noise: float) -> float:
+    return derived("", "", dtype, (keras, noise), 0.0).relative
+
+
+def _with_truth(folder: Path, changes: dict[str, Any]) -> bool:
+    """The truth changed and the manifest sealed again, with the archive as it lies there now."""
+    manifest = read_manifest(folder)
+    samples = digest(folder / bundle.SAMPLES)
+    truth = manifest.truth.model_copy(update={**changes, "samples": samples})
+    (folder / bundle.MANIFEST).unlink()
+    files = {**manifest.files, bundle.SAMPLES: samples}
+    write_manifest(folder, manifest.model_copy(update={"files": files, "truth": truth}))
+    return True
+
+
+@fault
 def two_equal_weights_merged_and_one_forgotten(folder: Path) -> bool:
     """Both weight maps, the file's and the manifest's, leave it out: every answer is right."""
     path = folder / bundle.ONNX_FILE
@@ -118,15 +192,7 @@ def samples_edited(folder: Path) -> bool:
 @fault
 def samples_edited_and_resealed(folder: Path) -> bool:
     """One of Keras' float64 answers, and manifest and record agree."""
-    if not _edited(folder, "/f64/"):
-        return False
-    manifest = read_manifest(folder)
-    samples = digest(folder / bundle.SAMPLES)
-    truth = manifest.truth.model_copy(update={"samples": samples})
-    (folder / bundle.MANIFEST).unlink()
-    files = {**manifest.files, bundle.SAMPLES: samples}
-    write_manifest(folder, manifest.model_copy(update={"files": files, "truth": truth}))
-    return True
+    return _edited(folder, "/f64/") and _with_truth(folder, {})
 
 
 @fault

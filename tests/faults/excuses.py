@@ -23,7 +23,7 @@ from pipeline.graph.call import named_call
 from pipeline.oracle.asked import Asked
 from pipeline.oracle.freeze import ask
 from pipeline.records import Truth
-from pipeline.truth.noise import DRAWS
+from pipeline.truth.plan import DRAWS
 from pipeline.verify.behaviour import plain
 
 Arrays = Mapping[str, np.ndarray]

@@ -8,6 +8,7 @@ from typing import Any
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 from keras import layers, ops
 
 from pipeline.truth.index_bounds import Integers, index_bounds
@@ -45,10 +46,38 @@ class OwnTable(layers.Layer):
         return ops.take(self.rows, ids, axis=0)
 
 
+class FromTheEnd(OwnTable):
+    """Counts negative ids from the end, in its own words."""
+
+    def call(self, ids):
+        """A row for each id."""
+        same = ops.reshape(ids, (-1, 4))
+        return ops.take(self.rows, ops.where(ids < 0, ids + 5, same), axis=0)
+
+
+class Compiled(OwnTable):
+    """Looks up in a function that it compiles by itself."""
+
+    def build(self, shape):
+        """Five rows."""
+        super().build(shape)
+        self.look_up = tf.function(lambda ids: tf.gather(self.rows, ids))
+
+    def call(self, ids):
+        """A row for each id."""
+        return self.look_up(ids)
+
+    def compute_output_spec(self, ids):
+        """Two features."""
+        return keras.KerasTensor((*ids.shape, 2), "float32")
+
+
 TABLE = np.zeros((7, 2), np.float32)
 
 LOOK_UPS = {
     "a layer's own table": (lambda ids: OwnTable()(ids), 5),
+    "counted from the end": (lambda ids: FromTheEnd()(ids), 5),
+    "inside a function": (lambda ids: Compiled()(ids), 5),
     "a constant": (lambda ids: ops.take(ops.convert_to_tensor(TABLE), ids, axis=0), 7),
     "a constant's last axis": (lambda ids: ops.take(ops.convert_to_tensor(TABLE), ids, axis=-1), 2),
     "an embedding inside a wrapper": (

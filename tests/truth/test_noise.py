@@ -11,16 +11,16 @@ from keras import layers, ops
 from pipeline import cases
 from pipeline.graph.call import named_call
 from pipeline.oracle.draws import Draws
-from pipeline.truth.float64 import float64_clone
+from pipeline.truth.float64 import float64_clone, float64_model
 from pipeline.truth.noise import Noise
 from pipeline.truth.signature import read_signature
 from pipeline.truth.units import SINGLE as UNIT
 from tests.zoo import ZOO, fill
 
 
-def drawn(call, specs: dict[str, tf.TensorSpec], ordinary: dict[str, np.ndarray]) -> Draws:
+def drawn(call, specs: dict[str, tf.TensorSpec], ordinary: dict[str, np.ndarray], **how) -> Draws:
     """The noisy model, run in this process, at its ordinary scale."""
-    noise = Noise(call, specs)
+    noise = Noise(call, specs, **how)
 
     def run(feed, sizes, share, draw):
         answers, scales = noise.function(
@@ -107,6 +107,32 @@ def test_exact_zeros_stay_and_with_them_what_is_decided_by_them() -> None:
     value[:, 2:] = -np.abs(value[:, 2:])
     plain, noisy = moved(model, value, value)
     assert 0 < np.abs(noisy - plain).max() < 20 * UNIT
+
+
+def test_values_that_masking_leaves_out_stay_and_so_do_integers() -> None:
+    """Decided by equality: were they off, every step would count, and anything be allowed."""
+    x, counts = keras.Input((4, 3), name="x"), keras.Input((4, 3), dtype="int32", name="counts")
+    model = keras.Model(x, layers.LSTM(3)(layers.Masking(mask_value=-1.5)(x)))
+    fill(model, 3)
+    value = np.random.default_rng(0).normal(size=(32, 4, 3))
+    value[:, 2:] = -1.5
+    wide = float64_model(model)
+    assert wide.masked_values == {-1.5}
+    call = named_call(wide.model, read_signature(model))
+    noise = drawn(call, {"x": tf.TensorSpec([None, 4, 3], "float64")}, {"x": value}, kept=wide.masked_values)
+    (plain,), draws = noise.exact({"x": value}).values(), noise.answers({"x": value})
+    moves = max(float(np.abs(next(iter(draw.values())) - plain).max()) for draw in draws)
+    assert 0 < moves < 20 * UNIT
+    model = keras.Model(counts, ops.cast(counts, "float32"))
+    wide = float64_model(model)
+    noise = drawn(
+        named_call(wide.model, read_signature(model)),
+        {"counts": tf.TensorSpec([None, 4, 3], "int32")},
+        {"counts": np.ones((2, 4, 3), np.int32)},
+        units=wide.units,
+    )
+    feed = {"counts": np.arange(24, dtype=np.int32).reshape(2, 4, 3)}
+    assert all(np.array_equal(*each) for each in zip(noise.answers(feed)[0].values(), feed.values(), strict=True))
 
 
 def test_large_inputs_move_what_is_worked_out_inside_a_layer() -> None:

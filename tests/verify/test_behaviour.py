@@ -5,12 +5,19 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
+import keras
 import onnx
 import pytest
+from keras import layers
 from onnx import numpy_helper
 
+from pipeline import bundle
+from pipeline.export.onnx_model import export_onnx
 from pipeline.export.saved_model import export_saved_model
+from pipeline.graph.flatten import flatten_labelled
+from pipeline.graph.read import read
 from pipeline.graph.unshare import unshare
+from pipeline.oracle.freeze import freeze
 from pipeline.records import Verdict
 from pipeline.store import write_record
 from pipeline.verify import onnx_half, savedmodel_half
@@ -45,7 +52,7 @@ def failed(verdict: Verdict) -> list[str]:
 def test_a_sound_file_follows_every_shared_weight(subject: Subject) -> None:
     """Through the weight map, whatever the layout."""
     found = next(check for check in subject.verdict.checks if FOLLOWS in check.name)
-    assert (found.passed, found.detail) == (True, "3 weights, one after another")
+    assert (found.passed, found.detail) == (True, "3 weights in 3 rounds")
 
 
 def own_copy(proto: onnx.ModelProto) -> None:
@@ -85,7 +92,7 @@ def test_a_saved_model_is_asked_of_its_variables(subject: Subject, tmp_path: Pat
     export_saved_model(subject.model, subject.truth.signature, tmp_path / "saved_model")
     verdict = savedmodel_half.verify(tmp_path / "saved_model", subject.folder)
     found = next(check for check in verdict.checks if FOLLOWS in check.name)
-    assert (found.passed, found.detail) == (True, "3 weights, one after another")
+    assert (found.passed, found.detail) == (True, "3 weights in 3 rounds")
 
 
 def test_a_saved_model_of_two_variables_does_not_follow(subject: Subject, tmp_path: Path) -> None:
@@ -115,3 +122,71 @@ def test_variables_that_nothing_tells_apart_are_said_to_be_in_doubt(subject: Sub
     verdict = savedmodel_half.verify(tmp_path / "saved_model", tmp_path)
     assert not [check for check in verdict.checks if FOLLOWS in check.name]
     assert "saved_model follows each shared weight: it is in doubt which variable is which" in verdict.not_judged
+
+
+# --- many weights -------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def deep(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A fresh tower of a hundred layers, two hundred weights, called twice; its file beside the frozen truth."""
+    folder = tmp_path_factory.mktemp("deep")
+    keras.utils.set_random_seed(0)
+    shared = [layers.Dense(32, activation="relu", name=f"dense{number}") for number in range(100)]
+    left, right = keras.Input((32,), name="left"), keras.Input((32,), name="right")
+
+    def tower(x: keras.KerasTensor) -> keras.KerasTensor:
+        for layer in shared:
+            x = layer(x)
+        return x
+
+    model = keras.Model([left, right], layers.Subtract(name="gap")([tower(left), tower(right)]))
+    truth = freeze(model, folder)
+    export_onnx(flatten_labelled(model), read(model), truth.signature, opset=18).save(folder / "model.onnx")
+    return folder
+
+
+def test_two_hundred_weights_are_asked_in_nine_rounds(deep: Path) -> None:
+    """Each in other rounds than every other, on weights under which they show."""
+    truth = bundle.read_truth(deep)
+    rounds = [case for case in truth.cases if case.weights]
+    assert len(rounds) == 9
+    names = {name for case in rounds for name in case.weights}
+    codes = {name: tuple(name in case.weights for case in rounds) for name in names}
+    assert len(names) == len(set(codes.values())) == 200
+    assert truth.plan is not None
+    assert truth.plan.shared == 200
+    assert next(case for case in truth.cases if case.kind == "random weights").random_gain > 1
+    check = next(check for check in onnx_half.verify(deep / "model.onnx", deep).checks if FOLLOWS in check.name)
+    assert (check.passed, check.detail) == (True, "200 weights in 9 rounds")
+
+
+@pytest.mark.parametrize("weight", ["dense0/kernel", "dense50/bias", "dense99/kernel"])
+def test_a_copy_of_one_weight_of_two_hundred_is_named(weight: str, deep: Path, tmp_path: Path) -> None:
+    """The first, one in the middle, the last: equal to the shared one, read by one of two call sites."""
+    proto = onnx.load(deep / "model.onnx")
+    copy = onnx.TensorProto()
+    copy.CopyFrom(next(tensor for tensor in proto.graph.initializer if tensor.name == weight))
+    copy.name = "copy"
+    proto.graph.initializer.append(copy)
+    reader = [node for node in proto.graph.node if weight in node.input][-1]
+    reader.input[list(reader.input).index(weight)] = "copy"
+    onnx.save(proto, tmp_path / "model.onnx")
+    for name in ("truth.json", "samples.npz"):
+        (tmp_path / name).write_bytes((deep / name).read_bytes())
+    check = next(check for check in onnx_half.verify(tmp_path / "model.onnx", tmp_path).checks if FOLLOWS in check.name)
+    assert not check.passed
+    assert check.detail.startswith(f"weight {weight!r} is not followed")
+
+
+def test_a_weight_that_no_case_moves_fails_by_its_name(deep: Path, tmp_path: Path) -> None:
+    """The rounds are gone, and nothing says why."""
+    truth = bundle.read_truth(deep)
+    left = tuple(case for case in truth.cases if "dense0/kernel" not in case.weights)
+    write_record(tmp_path / "truth.json", truth.model_copy(update={"cases": left}))
+    for name in ("model.onnx", "samples.npz"):
+        (tmp_path / name).write_bytes((deep / name).read_bytes())
+    check = next(check for check in onnx_half.verify(tmp_path / "model.onnx", tmp_path).checks if FOLLOWS in check.name)
+    assert not check.passed
+    assert "not asked: " in check.detail
+    assert "'dense0/kernel'" in check.detail

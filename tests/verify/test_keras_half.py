@@ -15,6 +15,7 @@ from pipeline.export.onnx_model import export_onnx
 from pipeline.graph.flatten import flatten_labelled
 from pipeline.graph.read import read
 from pipeline.oracle.freeze import freeze
+from pipeline.oracle.snapshot import Snapshot
 from pipeline.records import Check, Verdict
 from pipeline.verify.keras_half import first_difference, searched
 from tests.zoo import ZOO, fill
@@ -103,18 +104,18 @@ def test_the_call_site_that_is_at_fault_is_named(fault: str, is_nameless: bool, 
     spoil, site = FAULTS[fault]
     model = two_views()
     path = spoilt(model, tmp_path, nameless(spoil) if is_nameless else spoil)
-    found = first_difference(model, path, tmp_path, "random3")
+    found = first_difference(model, Snapshot(model), path, tmp_path, "random3")
     assert found is not None
     assert found.call_site == site
     assert found.error > found.budget > found.keras
 
 
-def test_a_copy_that_is_equal_shows_where_the_weight_is_perturbed(tmp_path) -> None:
-    """All answers are right but those to the perturbed weight."""
+def test_a_copy_that_is_equal_shows_where_the_weight_is_moved(tmp_path) -> None:
+    """All answers are right but those to the moved weight."""
     model = two_views()
     path = spoilt(model, tmp_path, own_copy("conv/kernel", "tower/conv/call_2", 1.0))
-    assert first_difference(model, path, tmp_path, "random3") is None
-    found = first_difference(model, path, tmp_path, "perturbed0")
+    assert first_difference(model, Snapshot(model), path, tmp_path, "random3") is None
+    found = first_difference(model, Snapshot(model), path, tmp_path, "round1")
     assert found is not None
     assert (found.call_site, found.layer) == ("tower/conv/call_2", "Conv2D")
 
@@ -127,7 +128,7 @@ def test_nothing_differs_in_a_sound_file(name: str, tmp_path) -> None:
     """Masked, recurrent, in integers, with results that the file never holds."""
     model = ZOO[name]()
     path = spoilt(model, tmp_path, lambda proto: None)
-    assert first_difference(model, path, tmp_path, "random3") is None
+    assert first_difference(model, Snapshot(model), path, tmp_path, "random3") is None
 
 
 def test_a_file_that_does_not_run_has_no_first_difference(tmp_path) -> None:
@@ -135,13 +136,14 @@ def test_a_file_that_does_not_run_has_no_first_difference(tmp_path) -> None:
     model = two_views()
     path = spoilt(model, tmp_path, lambda proto: None)
     path.write_bytes(b"no ONNX")
-    assert first_difference(model, path, tmp_path, "random3") is None
+    assert first_difference(model, Snapshot(model), path, tmp_path, "random3") is None
 
 
 def test_a_search_that_fails_leaves_the_verdict_and_says_so(tmp_path) -> None:
     """There is no truth to search with."""
     failed = Verdict(subject="x", checks=(Check(name="onnx output 'y' within budget", passed=False, case="random3"),))
-    found = searched(failed, two_views(), tmp_path / "model.onnx", tmp_path)
+    model = two_views()
+    found = searched(failed, model, Snapshot(model), tmp_path / "model.onnx", tmp_path)
     assert found.checks == failed.checks
     assert "could not be found" in found.not_judged[0]
 
@@ -159,6 +161,6 @@ def test_outputs_that_are_exchanged_are_told_of_no_call_site(tmp_path) -> None:
 
     path = spoilt(model, tmp_path, exchanged)
     failed = Verdict(subject="x", checks=(Check(name="onnx output 'a' within budget", passed=False, case="random3"),))
-    found = searched(failed, model, path, tmp_path)
+    found = searched(failed, model, Snapshot(model), path, tmp_path)
     assert found.first_difference is None
     assert "outputs are exchanged" in found.not_judged[0]

@@ -43,4 +43,3 @@ def _blank(c: Composition, scores: str) -> str:
     """The class of the blank, counted from the end where it is negative."""
     blank = int(c.node.get_attr_value("blank_index", -1))
     return c.ints(blank) if blank >= 0 else c.op("Add", c.size(scores, 2), c.ints(blank))
-

@@ -24,7 +24,9 @@ _SUMS = {**_SHORT, **_UNSIGNED}
 _ORDERS = {_B: _I32, _I16: _I32, _U16: _I32, _U32: _I64}
 _MOVES = {_B: _U8, _I16: _D, _U16: _D, _I32: _D, _U32: _D}
 WIDER: dict[str, dict[ir.DataType, ir.DataType]] = {
-    **dict.fromkeys(("CumSum", "Einsum", "ReduceL1", "ReduceMean", "ReduceProd", "ReduceSum", "ReduceSumSquare"), _SUMS),
+    **dict.fromkeys(
+        ("CumSum", "Einsum", "ReduceL1", "ReduceMean", "ReduceProd", "ReduceSum", "ReduceSumSquare"), _SUMS
+    ),
     **dict.fromkeys(("ReduceMax", "ReduceMin", "ArgMax", "ArgMin"), _ORDERS),
     **dict.fromkeys(("Max", "Min", "Clip", "Pad"), {_I16: _I32, _U16: _I32}),
     **dict.fromkeys(("Less", "LessOrEqual", "Greater", "GreaterOrEqual"), {_B: _U8}),
