@@ -33,10 +33,8 @@ def decided_conditions() -> Iterator[None]:
 
 def _switched(branch_index: Any, branch_fns: Any, default: Any = None, name: str | None = None) -> Any:
     """`tf.switch_case` as conditions in conditions: ONNX chooses between two branches only."""
-    numbered = list(branch_fns.items() if isinstance(branch_fns, dict) else branch_fns)
-    if callable(numbered[0]):
-        numbered = list(enumerate(numbered))
-    numbered.sort(key=lambda branch: branch[0])
+    pairs = list(branch_fns.items() if isinstance(branch_fns, dict) else branch_fns)
+    numbered = list(enumerate(pairs)) if callable(pairs[0]) else sorted(pairs, key=lambda pair: pair[0])
     if default is None:
         default = numbered.pop()[1]  # the last one, also where the index is out of range
     for number, branch in reversed(numbered):

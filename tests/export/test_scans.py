@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
 import pytest
 import tensorflow as tf
 from keras import layers, ops
@@ -54,3 +55,26 @@ def test_a_condition_that_is_known_gives_tensors_all_the_same() -> None:
     assert "If" not in kinds(assert_agrees(known, normal(2, 6)))
     open_one = layers.Lambda(lambda x: tf.cond(tf.reduce_sum(x) > 0, lambda: x * 2, lambda: x))
     assert "If" in kinds(assert_agrees(open_one, normal(2, 6)))
+
+
+@pytest.mark.parametrize("index", [-3, 0, 1, 2, 9])
+def test_a_choice_between_several_is_one_between_two_and_two(index: int) -> None:
+    """Numbers out of range take the last branch in TensorFlow, and in Keras the nearest."""
+    branches = [lambda x: x + 1, lambda x: x * 2, lambda x: -x]
+    number = np.array([[index]], "int32")
+    assert_agrees(lambda x, i: ops.switch(i[0, 0], branches, x), normal(2, 6), number)
+    by_number = layers.Lambda(
+        lambda pair: tf.switch_case(pair[1][0, 0], {1: lambda: pair[0] + 1, 0: lambda: pair[0] * 3}, lambda: pair[0]),
+        (6,),
+    )
+    assert_agrees(lambda x, i: by_number([x, i]), normal(2, 6), number)
+
+
+@pytest.mark.parametrize("opset", [16, 18])
+def test_two_ctc_losses_in_one_graph(opset: int) -> None:
+    """TensorFlow's own loops can't be put into one: their bodies bear one name."""
+    target = np.array([[1, 2, 2], [3, 1, 0]], "int32")
+    lengths = np.array([3, 2], "int32"), np.array([6, 5], "int32")
+    assert_agrees(
+        lambda t, x, *n: ops.ctc_loss(t, x, *n) + ops.ctc_loss(t, 2 * x, *n), target, normal(2, 6, 4), *lengths, opset=opset
+    )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from keras import layers
+from keras import layers, ops
 
 from tests.export.operations.agreement import assert_agrees
 
@@ -30,3 +30,10 @@ def test_back_from_the_index() -> None:
     """A lookup the other way round, by its mask token too."""
     layer = layers.IntegerLookup(vocabulary=[3, 5, -2], mask_token=0, invert=True)
     assert_agrees(layer, np.array([[0, 1, 2, 3, 4]], "int64"))
+
+
+def test_several_numbers_for_what_is_not_in_the_vocabulary() -> None:
+    """Joined with themselves they lost their shape, and tf2onnx its way."""
+    lookup = layers.IntegerLookup(vocabulary=[12, 20, 30], num_oov_indices=2)
+    ids = np.array([[12, 13, 30], [14, 20, 99]], "int64")
+    assert_agrees(lambda x: ops.concatenate([lookup(x), lookup(x + 1)], axis=0), ids)

@@ -90,3 +90,12 @@ def test_one_node_between_two_layouts() -> None:
     """Sizes are constants."""
     proto = assert_agrees(layers.Resizing(7, 5), normal(2, 5, 6, 3))
     assert kinds(proto) == ["Transpose", "Resize", "Transpose"]
+
+
+@pytest.mark.parametrize("opset", [13, 18])
+@pytest.mark.parametrize("dtype", ["uint8", "int32"])
+@pytest.mark.parametrize("size", [(9, 5), (4, 13), (12, 3)])
+def test_pixels_half_way_between_two_integers_come_to_the_same_side(size, dtype: str, opset: int) -> None:
+    """Of 3,840 pixels some fifty: TensorFlow's arithmetic in its order, to the last bit."""
+    images = np.random.default_rng(0).integers(0, 256, (8, 6, 8, 5)).astype(dtype)
+    assert_agrees(lambda x: ops.image.resize(x, size), images, opset=opset, rtol=0)

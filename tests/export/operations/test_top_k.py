@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from keras import ops
 
+from pipeline.export.convert import ConversionFailed
 from tests.export.operations.agreement import assert_agrees
 
 
@@ -28,3 +29,11 @@ def test_of_equal_values_the_first_comes_first(opset: int) -> None:
 def test_narrow_numbers_are_sorted_in_a_wider_dtype(dtype: str) -> None:
     """onnxruntime has no kernel for them."""
     assert_agrees(ops.argsort, np.array([[200, 3, 0, 9]]).astype(dtype))
+
+
+def test_an_order_that_tensorflow_leaves_open_is_refused() -> None:
+    """But of one number, which has no order."""
+    x = np.array([[5, 2, 8, 1, 9, 3]], "float32")
+    with pytest.raises(ConversionFailed, match=r"call site 'top_k.*in, ONNX can't say: give sorted=True"):
+        assert_agrees(lambda x: ops.top_k(x, 3, sorted=False), x)
+    assert_agrees(lambda x: ops.top_k(x, 1, sorted=False), x)

@@ -1,0 +1,63 @@
+"""Outputs of which Keras tells a wrong shape, and outputs whose size the numbers fed decide."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import keras
+import numpy as np
+import pytest
+from keras import ops
+
+from pipeline.errors import BadInput
+from pipeline.oracle.freeze import freeze
+from pipeline.oracle.own_sizes import refuse_own_sizes
+from pipeline.records import InputSpec, Signature, TensorSpec
+
+
+def model_of(function: Callable[..., Any], **options: Any) -> keras.Model:
+    """A model of one input called `x`."""
+    x = keras.Input(name="x", **options)
+    return keras.Model(x, function(x))
+
+
+@pytest.mark.parametrize("pool", [ops.adaptive_average_pool, ops.adaptive_max_pool])
+def test_an_output_has_the_rank_that_tensorflow_gives_it(pool, tmp_path) -> None:
+    """Keras counts an axis too many; the batch is told from an axis twice as long."""
+    truth = freeze(model_of(lambda x: pool(x, (3, 4), data_format="channels_last"), shape=(8, 6, 2)), tmp_path)
+    assert truth.signature.outputs[0].shape == ("batch", 3, 4, 2)
+
+    def twice(x):
+        pooled = pool(x, (3, 4), data_format="channels_last")
+        return ops.concatenate([pooled, pooled], axis=0)
+
+    doubled = freeze(model_of(twice, shape=(8, 6, 2)), tmp_path)
+    assert doubled.signature.outputs[0].shape == (f"{doubled.signature.outputs[0].name}_axis0", 3, 4, 2)
+
+
+@pytest.mark.parametrize("function", [lambda x: ops.where(x > 0), lambda x: ops.nonzero(x > 0)[0], ops.unique])
+def test_a_size_that_numbers_decide_is_refused(function, tmp_path) -> None:
+    """By the output's name, with the way out."""
+    with pytest.raises(BadInput, match=r"^output '(where|nonzero|unique).*the numbers fed decide its size.*a mask"):
+        freeze(model_of(function, batch_shape=(6,), dtype="float32"), tmp_path)
+
+
+def test_sizes_that_follow_from_the_inputs_pass() -> None:
+    """Free axes, fixed ones, and one that is nobody's."""
+    signature = Signature(
+        inputs=(InputSpec(name="x", shape=("batch", "time", 2), dtype="float32"),),
+        outputs=(TensorSpec(name="y", shape=("batch", "time", 3, "own"), dtype="float32"),),
+    )
+    feed = {"x": np.zeros((4, 5, 2), "float32")}
+    refuse_own_sizes(signature, feed, {"y": np.zeros((4, 5, 3, 9))})
+    for shape in ((4, 6, 3, 9), (5, 5, 3, 9), (4, 5, 2, 9), (4, 5, 3)):
+        with pytest.raises(BadInput, match="output 'y' has shape"):
+            refuse_own_sizes(signature, feed, {"y": np.zeros(shape)})
+
+
+def test_what_needs_fixed_sizes_is_refused_by_its_name(tmp_path) -> None:
+    """Keras can't trace it for a free batch; with a fixed one it runs."""
+    with pytest.raises(BadInput, match=r"\(in Gcd\).*fix them \(keras.Input\(batch_shape=...\)"):
+        freeze(model_of(lambda x: ops.gcd(x, x + 6), shape=(3,), dtype="int32"), tmp_path)
+    freeze(model_of(lambda x: ops.gcd(x, x + 6), batch_shape=(2, 3), dtype="int32"), tmp_path)
