@@ -14,6 +14,8 @@ from pipeline.truth.budgets import Settled
 Arrays = Mapping[str, np.ndarray]
 
 MOST_BYTES = 16 * 2**20
+# Inputs that can be drawn again are kept up to so many bytes a case: the room is for answers.
+_MOST_INPUTS = MOST_BYTES // 64
 
 
 @dataclass
@@ -31,7 +33,8 @@ class Archive:
         case, answers = settled.case, settled.arrays(())
         inputs = {} if case.inputs_of is not None else {f"{case.key}/in/{name}": value for name, value in feed.items()}
         room = MOST_BYTES - self._size
-        if not self.arrays or _bytes(inputs) + _bytes(answers) <= room:
+        is_small = case.seed is None or _bytes(inputs) <= _MOST_INPUTS
+        if not self.arrays or (is_small and _bytes(inputs) + _bytes(answers) <= room):
             self._take(inputs | answers)
             return case
         if case.seed is None or _bytes(answers) > room:

@@ -21,7 +21,7 @@ from typing import Any
 from pipeline.workers.limits import LimitReached, Limits, kill_family
 from pipeline.workers.run import started, watch
 
-_LOOK_EVERY_S = 0.05
+_LOOK_EVERY_S = 0.2  # at its memory; an answer is seen at once
 
 
 class Died(Exception):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import subprocess
 import sys
@@ -14,6 +15,7 @@ from pipeline.progress import advance
 from pipeline.workers.limits import LimitReached, Limits, kill_family, resident, told_memory
 
 _LOOK_EVERY_S = 0.02
+_LOOKS_A_WATCH = 10  # who asks for the memory of a family of processes reads all of /proc
 
 
 @dataclass(frozen=True)
@@ -44,13 +46,18 @@ def run(jobs: Sequence[Job], limits: Limits) -> list[int | str]:
     """
     running: dict[int, subprocess.Popen[bytes]] = {}
     ended: dict[int, int | str] = {}
+    status: int | str | None
     end = time.monotonic() + limits.seconds
     try:
         for number, job in enumerate(jobs):
             running[number] = _started(job)
-        while running:
+        for look in itertools.count():
+            if not running:
+                break
             for number, process in list(running.items()):
-                status = _looked_at(process, end, limits)
+                status = process.poll()
+                if status is None and look % _LOOKS_A_WATCH == 0:
+                    status = _watched(process, end, limits)
                 if status is not None:
                     ended[number] = status
                     del running[number]
@@ -68,11 +75,8 @@ def _started(job: Job) -> subprocess.Popen[bytes]:
         return started(job.module, job.options, log, job.temporary, stdin=subprocess.DEVNULL, stdout=log)
 
 
-def _looked_at(process: subprocess.Popen[bytes], end: float, limits: Limits) -> int | str | None:
-    """How a process ended, or which limit it reached; None if it runs on."""
-    status = process.poll()
-    if status is not None:
-        return status
+def _watched(process: subprocess.Popen[bytes], end: float, limits: Limits) -> str | None:
+    """Which limit a process reached, and was ended for; None if it runs on."""
     try:
         watch(process, end, limits)
     except LimitReached as reached:
