@@ -175,4 +175,3 @@ def examples_of(prefix: str, name: str, function: Function, calls: Sequence[Call
 
 def _maker(function: Function) -> Callable[[], Function]:
     return lambda: function
-

@@ -129,7 +129,10 @@ def _difference(found: np.ndarray, right: np.ndarray) -> str | None:
         unlike = int(np.sum(found != right))
         return f"has {unlike} of {right.size} elements unlike" if unlike else None
     is_finite = np.isfinite(right)
-    if not np.array_equal(found[~is_finite], right[~is_finite], equal_nan=True) or not np.isfinite(found[is_finite]).all():
+    if (
+        not np.array_equal(found[~is_finite], right[~is_finite], equal_nan=True)
+        or not np.isfinite(found[is_finite]).all()
+    ):
         return "has NaN or infinity at other places"
     allowed = HALF_TOLERANCE if right.dtype == np.float16 else TOLERANCE
     right, found = right.astype(np.float64), found.astype(np.float64)

@@ -10,8 +10,15 @@ from collections.abc import Sequence
 
 from keras import layers as keras_layers
 
-from tests.breadth import layers_attention, layers_core, layers_image, layers_pooling, layers_preprocessing
-from tests.breadth import layers_convolution, layers_recurrent
+from tests.breadth import (
+    layers_attention,
+    layers_convolution,
+    layers_core,
+    layers_image,
+    layers_pooling,
+    layers_preprocessing,
+    layers_recurrent,
+)
 from tests.breadth.example import Example, Made
 
 LISTED: dict[str, Sequence[Made]] = {

@@ -57,9 +57,14 @@ MADE: dict[str, list[Made]] = {
         one(layers.BatchNormalization, _ROW, scale=False, epsilon=0.1),
         one(layers.BatchNormalization, _VOLUME, renorm=True),
     ],
-    "Concatenate": [listed(layers.Concatenate, _STEPS, _STEPS), listed(layers.Concatenate, _STEPS, floats(2, 2, 4), axis=1)],
+    "Concatenate": [
+        listed(layers.Concatenate, _STEPS, _STEPS),
+        listed(layers.Concatenate, _STEPS, floats(2, 2, 4), axis=1),
+    ],
     "Cropping1D": _by_rank("Cropping1D", {"cropping": (2, 0)}),
-    "Cropping2D": _by_rank("Cropping2D", {"cropping": ((1, 0), (2, 1))}, {"data_format": "channels_first", "cropping": (1, 0)}),
+    "Cropping2D": _by_rank(
+        "Cropping2D", {"cropping": ((1, 0), (2, 1))}, {"data_format": "channels_first", "cropping": (1, 0)}
+    ),
     "Cropping3D": _by_rank("Cropping3D", {"cropping": ((1, 0), (2, 1), (0, 3))}),
     "Dense": [
         one(layers.Dense, _ROW, units=3),
@@ -127,9 +132,9 @@ MADE: dict[str, list[Made]] = {
         made(lambda: _reversed_embedding(logit_soft_cap=2.0, dtype="int8_from_float32"), integers(7, 2, 5)),
     ],
     "Softmax": [one(layers.Softmax, _STEPS), one(layers.Softmax, _STEPS, axis=1)],
-    "SpatialDropout1D": _by_rank("SpatialDropout1D"),
-    "SpatialDropout2D": _by_rank("SpatialDropout2D"),
-    "SpatialDropout3D": _by_rank("SpatialDropout3D"),
+    "SpatialDropout1D": [one(layers.SpatialDropout1D, _STEPS, rate=0.5)],
+    "SpatialDropout2D": [one(layers.SpatialDropout2D, _IMAGE, rate=0.5)],
+    "SpatialDropout3D": [one(layers.SpatialDropout3D, _VOLUME, rate=0.5)],
     "SpectralNormalization": [
         made(lambda: layers.SpectralNormalization(layers.Dense(3)), _ROW),
         made(lambda: layers.SpectralNormalization(layers.Conv2D(3, 2), power_iterations=2), _IMAGE),

@@ -41,7 +41,10 @@ MADE: dict[str, list[Made]] = {
     "RandomColorDegeneration": _random("RandomColorDegeneration", factor=0.5),
     "RandomColorJitter": _random("RandomColorJitter", brightness_factor=0.3, hue_factor=0.1),
     "RandomContrast": _random("RandomContrast", factor=0.3),
-    "RandomCrop": [one(layers.RandomCrop, _IMAGE, height=5, width=6), one(layers.RandomCrop, _IMAGE, height=12, width=9)],
+    "RandomCrop": [
+        one(layers.RandomCrop, _IMAGE, height=5, width=6),
+        one(layers.RandomCrop, _IMAGE, height=12, width=9),
+    ],
     "RandomElasticTransform": _random("RandomElasticTransform"),
     "RandomErasing": _random("RandomErasing"),
     "RandomFlip": _random("RandomFlip"),

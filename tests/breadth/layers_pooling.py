@@ -15,7 +15,12 @@ def _made(layer: str, *configurations: dict) -> list[Made]:
     return [one(cls, _DRAWS[layer[-2:]], **configuration) for configuration in configurations]
 
 
-_POOLS = ({"pool_size": 2}, {"pool_size": 3, "strides": 2, "padding": "same"}, {"pool_size": 2, "strides": 1}, {**_FIRST, "pool_size": 2})
+_POOLS = (
+    {"pool_size": 2},
+    {"pool_size": 3, "strides": 2, "padding": "same"},
+    {"pool_size": 2, "strides": 1},
+    {**_FIRST, "pool_size": 2},
+)
 _GLOBAL = ({}, {"keepdims": True}, _FIRST)
 
 

@@ -11,7 +11,9 @@ _STRINGS = Draw((2, 3), "string")
 
 
 def _looked_up(**arguments: object) -> Made:
-    return one(layers.IntegerLookup, integers(60, 2, 3, least=10, dtype="int64"), vocabulary=[12, 20, 30, 41], **arguments)
+    return one(
+        layers.IntegerLookup, integers(60, 2, 3, least=10, dtype="int64"), vocabulary=[12, 20, 30, 41], **arguments
+    )
 
 
 def _counted(mode: str, **arguments: object) -> Made:
@@ -48,7 +50,9 @@ MADE: dict[str, list[Made]] = {
         _looked_up(invert=True),
     ],
     "MelSpectrogram": [
-        one(layers.MelSpectrogram, floats(2, 300), num_mel_bins=8, sampling_rate=800, sequence_stride=32, fft_length=64),
+        one(
+            layers.MelSpectrogram, floats(2, 300), num_mel_bins=8, sampling_rate=800, sequence_stride=32, fft_length=64
+        ),
         one(layers.MelSpectrogram, floats(300), num_mel_bins=4, sampling_rate=800, sequence_stride=64, fft_length=128),
     ],
     "STFTSpectrogram": [

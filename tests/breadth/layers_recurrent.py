@@ -80,7 +80,11 @@ MADE: dict[str, list[Made]] = {
         made(lambda: layers.RNN(layers.LSTMCell(3)), _STEPS),
         made(lambda: layers.RNN([layers.GRUCell(3), layers.LSTMCell(2)], return_sequences=True), _STEPS),
     ],
-    "SimpleRNN": [*_made("SimpleRNN", _STEPS, *_CONFIGURATIONS, units=3), _masked("SimpleRNN"), _from_state("SimpleRNN", 1)],
+    "SimpleRNN": [
+        *_made("SimpleRNN", _STEPS, *_CONFIGURATIONS, units=3),
+        _masked("SimpleRNN"),
+        _from_state("SimpleRNN", 1),
+    ],
     "SimpleRNNCell": [_cell("SimpleRNNCell", 1)],
     "StackedRNNCells": [
         made(lambda: _stacked(layers.LSTMCell, layers.GRUCell), _STEPS),

@@ -167,7 +167,11 @@ CALLS: dict[str, list[Call]] = {
     "logical_not": [on(booleans(2, 3)), on(integers(2, 2, 3))],
     "logical_or": [on(booleans(2, 3), booleans(2, 3)), on(_CUBE, _CUBE)],
     "logical_xor": [on(booleans(2, 3), booleans(2, 3)), on(_CUBE, _CUBE)],
-    "matmul": [on(floats(2, 3, 4), floats(2, 4, 5)), on(_ROW, static(floats(4, 3))), on(integers(9, 2, 3), static(integers(9, 3, 2)))],
+    "matmul": [
+        on(floats(2, 3, 4), floats(2, 4, 5)),
+        on(_ROW, static(floats(4, 3))),
+        on(integers(9, 2, 3), static(integers(9, 3, 2))),
+    ],
     "max": [*_reductions(), on(_CUBE, axis=1, initial=0.5)],
     "mean": [*_reductions(), on(_BITS, axis=1)],
     "median": [on(_CUBE), on(_CUBE, axis=1), on(_CUBE, axis=-1, keepdims=True), on(_CUBE, axis=(1, 2))],

@@ -1,6 +1,6 @@
 """Examples judged in a process of its own: a JSON line an example, so that a death costs one example only.
 
-    python -m tests.breadth.worker names...
+python -m tests.breadth.worker names...
 """
 
 from __future__ import annotations

@@ -76,5 +76,9 @@ def test_two_ctc_losses_in_one_graph(opset: int) -> None:
     target = np.array([[1, 2, 2], [3, 1, 0]], "int32")
     lengths = np.array([3, 2], "int32"), np.array([6, 5], "int32")
     assert_agrees(
-        lambda t, x, *n: ops.ctc_loss(t, x, *n) + ops.ctc_loss(t, 2 * x, *n), target, normal(2, 6, 4), *lengths, opset=opset
+        lambda t, x, *n: ops.ctc_loss(t, x, *n) + ops.ctc_loss(t, 2 * x, *n),
+        target,
+        normal(2, 6, 4),
+        *lengths,
+        opset=opset,
     )

@@ -30,7 +30,7 @@ def convert(ctx: Any, node: Any, name: str, args: list[Any]) -> None:
     c.finish(*results)
 
 
-def _axis(c: Composition) -> dict[str, int]:
+def _axis(c: Composition) -> dict[str, Any]:
     """The axis along which slices are compared; none for the elements of a vector."""
     if not c.node.type.endswith("V2"):
         return {}

@@ -22,22 +22,25 @@ _UNSIGNED = {_U32: _I64, _U64: _I64}  # sums and products modulo 2^64 are the sa
 # kernels that onnxruntime 1.32 has for opset 18 on CPU; a test asks the installed one.
 _SUMS = {**_SHORT, **_UNSIGNED}
 _ORDERS = {_B: _I32, _I16: _I32, _U16: _I32, _U32: _I64}
+_SIXTEEN_BITS = {_I16: _I32, _U16: _I32}
+_TRUTH = {_B: _U8}
 _MOVES = {_B: _U8, _I16: _D, _U16: _D, _I32: _D, _U32: _D}
 WIDER: dict[str, dict[ir.DataType, ir.DataType]] = {
     **dict.fromkeys(
         ("CumSum", "Einsum", "ReduceL1", "ReduceMean", "ReduceProd", "ReduceSum", "ReduceSumSquare"), _SUMS
     ),
     **dict.fromkeys(("ReduceMax", "ReduceMin", "ArgMax", "ArgMin"), _ORDERS),
-    **dict.fromkeys(("Max", "Min", "Clip", "Pad"), {_I16: _I32, _U16: _I32}),
-    **dict.fromkeys(("Less", "LessOrEqual", "Greater", "GreaterOrEqual"), {_B: _U8}),
+    **dict.fromkeys(("Max", "Min", "Clip", "Pad"), _SIXTEEN_BITS),
+    **dict.fromkeys(("Less", "LessOrEqual", "Greater", "GreaterOrEqual"), _TRUTH),
     **dict.fromkeys(("DepthToSpace", "SpaceToDepth"), _MOVES),
-    **dict.fromkeys(("IsInf", "Range"), {_F16: _F}),
+    "IsInf": {_F16: _F},
+    "Range": {_F16: _F},
     "Neg": {_U8: _I32, _U16: _I32, **_UNSIGNED},
     "NonZero": dict.fromkeys((_I8, _I16, _U16, _U32, _U64, _F16, _D), _B),
     "MatMul": _SHORT,
     "Pow": _SUMS,
-    "Trilu": {_I8: _I32, _I16: _I32, _U8: _I32, _U16: _I32, **_UNSIGNED},
-    "Where": {_B: _U8, _I16: _I32, _U16: _I32},
+    "Trilu": {_I8: _I32, _U8: _I32, **_SIXTEEN_BITS, **_UNSIGNED},
+    "Where": {**_TRUTH, **_SIXTEEN_BITS},
 }
 
 

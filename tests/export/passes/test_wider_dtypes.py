@@ -42,7 +42,9 @@ def test_the_choice_between_booleans_is_decided_by_what_is_chosen() -> None:
 def test_several_results_of_which_one_has_the_dtype() -> None:
     """Indices keep theirs, and a graph's output its name."""
     x = np.array([[3, 900, 60000]], "uint16")
-    case = Case("uint16[N,3] x", "", "y = ArgMax<axis=1, keepdims=0>(x) z = Identity(x)", {}, "int64[N] y, uint16[N,3] z")
+    case = Case(
+        "uint16[N,3] x", "", "y = ArgMax<axis=1, keepdims=0>(x) z = Identity(x)", {}, "int64[N] y, uint16[N,3] z"
+    )
     found, same = computed(case, x=x)
     assert found == [2]
     np.testing.assert_array_equal(same, x)
@@ -50,7 +52,9 @@ def test_several_results_of_which_one_has_the_dtype() -> None:
 
 def test_what_has_a_kernel_is_left() -> None:
     """Nothing to do."""
-    model = model_of(Case("float[N,3] x", "int64[1] axes = {1}", "y = ReduceSum<keepdims=0>(x, axes)", {}, "float[N] y"))
+    model = model_of(
+        Case("float[N,3] x", "int64[1] axes = {1}", "y = ReduceSum<keepdims=0>(x, axes)", {}, "float[N] y")
+    )
     assert not WiderDtypesPass()(model).modified
 
 
