@@ -16,6 +16,7 @@ from pipeline.errors import BadInput, CheckFailed
 from pipeline.export.artifacts import write_artifacts
 from pipeline.export.card import model_card
 from pipeline.export.options import ExportOptions
+from pipeline.graph.forgotten_calls import calls_forgotten
 from pipeline.models.held_out import BATCH, in_batches, judged_metric
 from pipeline.models.task import Task
 from pipeline.oracle.asked import Asked
@@ -68,7 +69,7 @@ def publish(
             losses) with random ones, or the model is below its task's bar. What lay at `folder` stays.
     """
     _require_threshold(labels)
-    with publishing(folder, why_no_bundle) as scratch, Asked(model) as asked:
+    with publishing(folder, why_no_bundle) as scratch, calls_forgotten(), Asked(model) as asked:
         labels = _with_metric(labels, asked, task)
         _require_threshold(labels)
         with _apart(options, real) as apart:

@@ -20,9 +20,9 @@ def load_tensorflow() -> None:
     """Import TensorFlow and let it find its devices; quietly, unless TF_CPP_MIN_LOG_LEVEL is 0: show everything.
 
     Raises:
-        BadInput: if it is not installed, as where bundles are only run.
+        BadInput: if it is not installed, as where bundles are only run, or Keras has another backend.
     """
-    os.environ.setdefault("KERAS_BACKEND", "tensorflow")
+    _refuse_other_backends()
     if "tensorflow" in sys.modules:
         return
     if find_spec("tensorflow") is None:
@@ -36,6 +36,18 @@ def load_tensorflow() -> None:
 
         tensorflow.constant(0)
     tensorflow.get_logger().setLevel("ERROR")
+
+
+def _refuse_other_backends() -> None:
+    """Keras has one backend for the life of a process: that of the environment, or the one it was imported with."""
+    asked = os.environ.setdefault("KERAS_BACKEND", "tensorflow")
+    keras = sys.modules.get("keras")
+    backend = keras.config.backend() if keras is not None and hasattr(keras, "config") else asked
+    if backend != "tensorflow":
+        raise BadInput(
+            f"Keras runs on {backend!r} here, and this needs TensorFlow: save the model as a .keras file and give that "
+            "with KERAS_BACKEND=tensorflow"
+        )
 
 
 @contextlib.contextmanager

@@ -284,6 +284,7 @@ def verify_onnx(path: Path | str, model: keras.Model) -> Verdict:
         BadInput: if the model has no graph to read.
     """
     load_tensorflow()
+    from pipeline.graph.forgotten_calls import calls_forgotten
     from pipeline.graph.functional import as_functional
     from pipeline.oracle.asked import Asked
     from pipeline.oracle.freeze import ask
@@ -292,7 +293,7 @@ def verify_onnx(path: Path | str, model: keras.Model) -> Verdict:
     from pipeline.verify.verdict import verify_file
 
     functional = as_functional(model)
-    with temporary_folder("truth") as folder, Asked(functional) as asked:
+    with temporary_folder("truth") as folder, calls_forgotten(), Asked(functional) as asked:
         ask(asked, folder)
         verdict = verify_file(Path(path), folder)
         return searched(verdict, functional, asked.snapshot, Path(path), folder)

@@ -160,3 +160,18 @@ def stored(path: Path) -> list[Any]:
 
     values = ir.load(path).graph.initializers.values()
     return [value.const_value for value in values]
+
+
+def test_layers_hold_no_more_calls_than_before(tmp_path: Path) -> None:
+    """However often the model is exported: the flat model and what else is rebuilt leave none."""
+    model = siamese()
+
+    def calls() -> list[tuple[int, int]]:
+        return [(len(layer._inbound_nodes), len(layer._outbound_nodes)) for layer in model._flatten_layers()]
+
+    before = calls()
+    pipeline.export_bundle(
+        model, tmp_path / "bundle", options=pipeline.ExportOptions(formats=("onnx",), effort="quick")
+    )
+    assert calls() == before
+    assert model.get_layer("trunk").output is not None

@@ -8,6 +8,7 @@ from typing import Any
 import keras
 from keras import tree
 
+from pipeline.graph.forgotten_calls import note
 from pipeline.graph.read import INPUTS, CallGraph, CallSite, KerasTensor, TensorRef, node_of
 
 LayerFor = Callable[[CallSite], Any]
@@ -32,9 +33,11 @@ def rebuild(
     tensors = {TensorRef(INPUTS, index): symbol for index, symbol in enumerate(inputs)}
     for index, site in enumerate(graph.sites):
         args, kwargs = tree.map_structure(lambda leaf: _filled(leaf, tensors), (site.args, site.kwargs))
-        outputs = layer_for(site)(*args, **kwargs)
-        for number, tensor in enumerate(tree.flatten(outputs)):
+        outputs = tree.flatten(layer_for(site)(*args, **kwargs))
+        for number, tensor in enumerate(outputs):
             tensors[TensorRef(index, number)] = tensor
+        if outputs:
+            note(node_of(outputs[0]))
     model = keras.Model(
         tree.map_structure(tensors.__getitem__, graph.input_structure),
         tree.map_structure(lambda ref: _filled(ref, tensors), graph.output_structure),

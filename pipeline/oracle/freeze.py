@@ -218,8 +218,8 @@ class _Freezing:
         base, seen = most_visible(offered, names, moves_seed(self._seed), answered)
         if seen < 1:
             self._not_judged.append(
-                "shared weights: moving the first, a middle or the last one changes no answer by more than a budget, so "
-                "that a call site with a copy of its own may not show"
+                "shared weights: moving the first, a middle or the last one changes no answer by more than a budget, "
+                "so that a call site with a copy of its own may not show"
             )
         found = list(round_cases(base, inputs.case, self._shared, self._seed))
         return [base, *found] if base.random_seed is not None else found

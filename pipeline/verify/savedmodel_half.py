@@ -25,7 +25,7 @@ from pipeline.errors import BadInput, one_line
 from pipeline.records import Check, Signature, TensorSpec, Truth, Verdict
 from pipeline.verify.behaviour import check_behaviour, plain, randomised, rounds
 from pipeline.verify.child import announce, answer
-from pipeline.verify.frozen_truth import check_truth
+from pipeline.verify.frozen_truth import check_truth, told
 from pipeline.verify.parity import ArtifactRefused, Judgement, Run, judge, report
 from pipeline.verify.saved_operations import check_operations
 from pipeline.weight_map.perturb import Moving
@@ -59,7 +59,7 @@ def verify(model: Path, truth_folder: Path) -> Verdict:
         subject=str(model),
         checks=(check_truth(truth, cases), computes, *stored, *judged),
         parity=tuple(figure for judgement in judgements for figure in judgement.figures),
-        not_judged=tuple(told for judgement in judgements for told in judgement.reported),
+        not_judged=(*told(truth, cases), *(each for judgement in judgements for each in judgement.reported)),
     )
 
 

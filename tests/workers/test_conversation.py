@@ -53,7 +53,7 @@ def test_an_answer_that_takes_too_long_ends_the_process(conversation) -> None:
     """In little more than its time."""
     assert conversation.ask({"do": "print"}, PLENTY)
     began = time.monotonic()
-    with pytest.raises(LimitReached, match="no answer within 0.5 s"):
+    with pytest.raises(LimitReached, match=r"no answer within 0\.5 s"):
         conversation.ask({"do": "sleep", "s": 60}, Limits(0.5, 2**33))
     assert time.monotonic() - began < 10
     assert not conversation.is_alive
@@ -63,7 +63,7 @@ def test_an_answer_that_takes_too_much_memory_ends_the_process(conversation) -> 
     """What it holds is looked at while it runs."""
     assert conversation.ask({"do": "print"}, PLENTY)
     allowed = resident(conversation._process.pid) + 2**28
-    with pytest.raises(LimitReached, match="GiB of memory, of .* GiB allowed"):
+    with pytest.raises(LimitReached, match=r"GiB of memory, of .* GiB allowed"):
         conversation.ask({"do": "fill", "times": 64}, Limits(60.0, allowed))
     assert not conversation.is_alive
 

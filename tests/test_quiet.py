@@ -1,0 +1,21 @@
+"""TensorFlow is loaded quietly, and Keras has to run on it."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+
+import pytest
+
+
+@pytest.mark.parametrize("backend", ["jax", "torch", "numpy"])
+def test_another_backend_is_one_line(backend: str) -> None:
+    """Before anything else is loaded, with the way out."""
+    environ = {**os.environ, "KERAS_BACKEND": backend}
+    command = [sys.executable, "-P", "-m", "pipeline", "describe", "siamese"]
+    ended = subprocess.run(command, env=environ, capture_output=True, text=True, check=False, timeout=60)
+    assert ended.returncode == 2
+    (line,) = ended.stderr.strip().splitlines()
+    assert f"Keras runs on '{backend}' here" in line
+    assert "KERAS_BACKEND=tensorflow" in line
