@@ -171,6 +171,10 @@ lint: $(INSTALLED) ## style, types and import contracts
 zoo: $(INSTALLED) ## every model of tests/zoo at every point of an export, as a table (MODEL=name: that one)
 	@$(VENV)/bin/python -m tests.zoo.table $(MODEL)
 
+.PHONY: breadth
+breadth: $(INSTALLED) ## every public operation and layer of Keras, called twice and exported, as a table (MODEL=ops.where)
+	@$(VENV)/bin/python -m tests.breadth.table $(MODEL)
+
 .PHONY: peers
 peers: $(INSTALLED) ## our ONNX files and the time they take to write, beside other exporters' (20 minutes, idle machine)
 	@$(VENV)/bin/python -m benchmarks.peers.export_time; timed=$$?; \

@@ -96,7 +96,7 @@ def _branch_shapes() -> Any:
 
 
 def _joined_ranks() -> Any:
-    """The rank of what is joined from parts, some of unknown shape: tf2onnx asks a tensor for its `type`."""
+    """The rank of what is joined from parts, some of unknown shape: tf2onnx asks a tensor there for its `type`."""
     original = shape_inference.infer_output_shapes_with_partial_inputs
 
     def infer(operation: Any) -> Any:

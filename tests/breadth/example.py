@@ -73,11 +73,10 @@ class Example:
         outputs = [_joined(*pair) for pair in zip(*results, strict=True) if pair[0] is not None]
         return keras.Model([*first, *second], outputs)
 
-    def feed(self, seed: int) -> dict[str, np.ndarray]:
-        """An array for each input of the model, drawn by `seed`."""
+    def arrays(self, seed: int) -> list[np.ndarray]:
+        """An array for each input of the model, in its order, drawn by `seed`."""
         rng = np.random.default_rng(seed)
-        sides = (f"{side}_{i}" for side in ("left", "right") for i in range(len(self.draws)))
-        return {name: draw.array(rng) for name, draw in zip(sides, [*self.draws, *self.draws], strict=True)}
+        return [draw.array(rng) for draw in (*self.draws, *self.draws)]
 
 
 def _joined(left: Any, right: Any) -> Any:

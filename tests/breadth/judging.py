@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -17,7 +17,7 @@ import tensorflow as tf
 from pipeline.errors import PipelineError, one_line
 from pipeline.export.artifacts import write_artifacts
 from pipeline.export.options import ExportOptions
-from pipeline.graph.call import named_call
+from pipeline.graph.call import input_names, named_call
 from pipeline.oracle.own_sizes import refuse_own_sizes
 from pipeline.oracle.traced import as_compiled, output_key, shape_by_tracing
 from pipeline.records import Shape, Signature
@@ -42,14 +42,15 @@ class Outcome:
     note: str = ""
 
 
-def judged(model: keras.Model, feed: Mapping[str, np.ndarray]) -> Outcome:
+def judged(model: keras.Model, arrays: Sequence[np.ndarray]) -> Outcome:
     """Export a model and compare it with Keras' compiled answer on one input.
 
     Args:
         model: functional.
-        feed: an array by input name.
+        arrays: one for each of its inputs, in their order.
     """
     try:
+        feed = dict(zip(input_names(model), arrays, strict=True))
         refuse_unexportable(model)
         signature, call = _compiled(model, read_signature(model))
         expected = {name: tensor.numpy() for name, tensor in call(_tensors(feed)).items()}
@@ -61,7 +62,7 @@ def judged(model: keras.Model, feed: Mapping[str, np.ndarray]) -> Outcome:
     with tempfile.TemporaryDirectory(prefix="breadth-") as name:
         folder = Path(name)
         try:
-            write_artifacts(model, signature, dict(feed), ExportOptions(formats=("onnx",)), folder)
+            write_artifacts(model, signature, feed, ExportOptions(formats=("onnx",)), folder)
         except PipelineError as refusal:
             return _refused(str(refusal))
         except Exception as error:  # noqa: BLE001 - a traceback is what is looked for

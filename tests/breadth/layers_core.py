@@ -132,9 +132,9 @@ MADE: dict[str, list[Made]] = {
         made(lambda: _reversed_embedding(logit_soft_cap=2.0, dtype="int8_from_float32"), integers(7, 2, 5)),
     ],
     "Softmax": [one(layers.Softmax, _STEPS), one(layers.Softmax, _STEPS, axis=1)],
-    "SpatialDropout1D": _by_rank("SpatialDropout1D"),
-    "SpatialDropout2D": _by_rank("SpatialDropout2D"),
-    "SpatialDropout3D": _by_rank("SpatialDropout3D"),
+    "SpatialDropout1D": [one(layers.SpatialDropout1D, _STEPS, rate=0.5)],
+    "SpatialDropout2D": [one(layers.SpatialDropout2D, _IMAGE, rate=0.5)],
+    "SpatialDropout3D": [one(layers.SpatialDropout3D, _VOLUME, rate=0.5)],
     "SpectralNormalization": [
         made(lambda: layers.SpectralNormalization(layers.Dense(3)), _ROW),
         made(lambda: layers.SpectralNormalization(layers.Conv2D(3, 2), power_iterations=2), _IMAGE),

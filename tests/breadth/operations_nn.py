@@ -92,7 +92,6 @@ CALLS: dict[str, list[Call]] = {
             _QUERY,
             booleans(2, 1, 5, 5),
         ),
-        on(_QUERY, floats(2, 6, 1, 4), floats(2, 6, 1, 4)),
     ],
     "fold": [
         on(floats(2, 12, 4), output_size=(4, 4), kernel_size=2, stride=2),

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
+import keras
 import numpy as np
 import pytest
 from keras import layers as keras_layers
 from keras import ops
 
+from pipeline.export.artifacts import Artifacts, write_artifacts
 from tests.breadth import layers, operations
 from tests.breadth.judging import Outcome, judged
 from tests.breadth.registry import EXAMPLES
@@ -41,14 +45,12 @@ def test_an_export_that_answers_otherwise_is_seen(monkeypatch) -> None:
     example = EXAMPLES["ops.sin"]
     model = example.model()
     monkeypatch.setattr("tests.breadth.judging.write_artifacts", _writes(EXAMPLES["ops.cos"].model()))
-    found = judged(model, example.feed(SEED))
+    found = judged(model, example.arrays(SEED))
     assert found.word == "wrong"
     assert "differs by" in found.note
 
 
-def _writes(other):
-    from pipeline.export.artifacts import write_artifacts
-
+def _writes(other: keras.Model) -> Callable[..., Artifacts]:
     return lambda model, *rest: write_artifacts(other, *rest)
 
 
@@ -60,16 +62,14 @@ def test_a_traceback_is_a_crash(monkeypatch) -> None:
 
     monkeypatch.setattr("tests.breadth.judging.write_artifacts", fails)
     example = EXAMPLES["ops.sin"]
-    assert judged(example.model(), example.feed(SEED)) == Outcome("crashed", "KeyError: 'x'")
+    assert judged(example.model(), example.arrays(SEED)) == Outcome("crashed", "KeyError: 'x'")
 
 
 def test_what_keras_does_not_run_counts_for_nothing() -> None:
     """A reshape that no batch fits."""
-    import keras
-
     x = keras.Input((4,), name="x")
     model = keras.Model(x, keras_layers.Lambda(lambda x: ops.reshape(x, (3, 5)), output_shape=(5,))(x))
-    assert judged(model, {"x": np.zeros((2, 4), "float32")}).word == "not run"
+    assert judged(model, [np.zeros((2, 4), "float32")]).word == "not run"
 
 
 def test_the_table_counts_words_by_kind() -> None:

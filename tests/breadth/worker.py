@@ -25,7 +25,7 @@ def outcome(name: str) -> Outcome:
         model = example.model()
     except Exception as error:  # noqa: BLE001 - what Keras does not build has no right answer
         return Outcome("not run", told(error))
-    return judged(model, example.feed(SEED))
+    return judged(model, example.arrays(SEED))
 
 
 def main(names: list[str]) -> None:

@@ -22,28 +22,31 @@ _UNSIGNED = {_U32: _I64, _U64: _I64}  # sums and products modulo 2^64 are the sa
 # kernels that onnxruntime 1.32 has for opset 18 on CPU; a test asks the installed one.
 _SUMS = {**_SHORT, **_UNSIGNED}
 _ORDERS = {_B: _I32, _I16: _I32, _U16: _I32, _U32: _I64}
-_SIXTEEN = {_I16: _I32, _U16: _I32}
-_TRUTHS = {_B: _U8}
-_HALVES = {_F16: _F}
+_SIXTEEN_BITS = {_I16: _I32, _U16: _I32}
+_TRUTH = {_B: _U8}
 _MOVES = {_B: _U8, _I16: _D, _U16: _D, _I32: _D, _U32: _D}
 WIDER: dict[str, dict[ir.DataType, ir.DataType]] = {
-    **dict.fromkeys(
-        ("CumSum", "Einsum", "ReduceL1", "ReduceMean", "ReduceProd", "ReduceSum", "ReduceSumSquare"), _SUMS
-    ),
+    **dict.fromkeys(("CumSum", "Einsum", "ReduceProd", "ReduceSum"), _SUMS),
     **dict.fromkeys(("ReduceMax", "ReduceMin", "ArgMax", "ArgMin"), _ORDERS),
-    **dict.fromkeys(("Max", "Min", "Clip", "Pad"), _SIXTEEN),
-    **dict.fromkeys(("Less", "LessOrEqual", "Greater", "GreaterOrEqual"), _TRUTHS),
+    **dict.fromkeys(("Max", "Min", "Clip", "Pad"), _SIXTEEN_BITS),
+    **dict.fromkeys(("Less", "LessOrEqual", "Greater", "GreaterOrEqual"), _TRUTH),
     **dict.fromkeys(("DepthToSpace", "SpaceToDepth"), _MOVES),
-    **dict.fromkeys(("IsInf", "Range"), _HALVES),
+    "IsInf": {_F16: _F},
+    "Range": {_F16: _F},
     "Neg": {_U8: _I32, _U16: _I32, **_UNSIGNED},
     "NonZero": dict.fromkeys((_I8, _I16, _U16, _U32, _U64, _F16, _D), _B),
     "MatMul": _SHORT,
-    "Pow": _SUMS,
-    "Trilu": {_I8: _I32, _I16: _I32, _U8: _I32, _U16: _I32, **_UNSIGNED},
-    "Where": {_B: _U8, _I16: _I32, _U16: _I32},
+    "Trilu": {_I8: _I32, _U8: _I32, **_SIXTEEN_BITS, **_UNSIGNED},
+    "Where": {**_TRUTH, **_SIXTEEN_BITS},
 }
-
-
+# Of what is not computed in another dtype exactly.
+WITHOUT_KERNEL: dict[str, frozenset[ir.DataType]] = {
+    **dict.fromkeys(("DepthToSpace", "SpaceToDepth"), frozenset({_I64, _U64})),
+    **dict.fromkeys(("ReduceMax", "ReduceMin", "ArgMax", "ArgMin"), frozenset({_U64})),
+    **dict.fromkeys(("Col2Im", "GridSample"), _INTEGERS),
+    "Relu": frozenset({_I16, _I64}),
+    "Resize": frozenset({_B, _I16, _I64, _U16, _U32, _U64}),
+}
 # The input whose dtype decides, where that is not the first.
 _DECIDES = {"Where": 1}
 
@@ -67,7 +70,7 @@ class WiderDtypesPass(ir.passes.InPlacePass):
 
 
 def refuse_integers(model: ir.Model, labels: Sequence[str]) -> None:
-    """Refuse integers in an operator that ONNX has for other numbers only.
+    """Refuse integers in an operator that ONNX, or onnxruntime, has for other numbers only.
 
     Args:
         model: whose nodes bear the names of the trace.
@@ -78,8 +81,8 @@ def refuse_integers(model: ir.Model, labels: Sequence[str]) -> None:
     """
     for node in model.graph.all_nodes():
         kind = _kind(node, model)
-        if kind is not None and kind.dtype in _INTEGERS and f"tensor({_name(kind.dtype)})" not in kind.allowed:
-            told = f"{node.name} is {node.op_type} of {_name(kind.dtype)}, which ONNX does not have: cast it to float32"
+        if kind is not None and kind.dtype in _INTEGERS and not _is_computed(node.op_type, kind):
+            told = f"{node.name} is {node.op_type} of {_name(kind.dtype)}, which no runtime has: cast it to float32"
             raise BadInput(f"the model can't be converted: {with_call_sites(told, labels)}")
 
 
@@ -113,6 +116,10 @@ def _places(
     """The places of the values whose type is the variable; the last parameter may repeat."""
     variables = [parameter.type_str for parameter in parameters]
     return tuple(place for place in range(len(values)) if variables[min(place, len(variables) - 1)] == variable)
+
+
+def _is_computed(op_type: str, kind: _Kind) -> bool:
+    return f"tensor({_name(kind.dtype)})" in kind.allowed and kind.dtype not in WITHOUT_KERNEL.get(op_type, ())
 
 
 def _name(dtype: ir.DataType) -> str:

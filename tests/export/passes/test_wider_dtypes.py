@@ -7,10 +7,12 @@ import onnx
 import onnx_ir as ir
 import onnxruntime
 import pytest
+from keras import ops
 from onnxruntime.capi import onnxruntime_pybind11_state as runtime
 
 from pipeline.errors import BadInput
-from pipeline.export.passes.wider_dtypes import WIDER, WiderDtypesPass, refuse_integers
+from pipeline.export.passes.wider_dtypes import WIDER, WITHOUT_KERNEL, WiderDtypesPass, refuse_integers
+from tests.export.operations.agreement import assert_agrees
 from tests.export.passes.agreement import Case, model_of
 
 OPSET = 18
@@ -60,15 +62,14 @@ def test_what_has_a_kernel_is_left() -> None:
 
 def test_integers_where_only_floats_go_are_refused() -> None:
     """By the call site."""
-    model = ir.Model(
-        ir.Graph([value := ir.Value(name="x", type=ir.TensorType(ir.DataType.INT32))], [], nodes=[]),
-        ir_version=9,
-    )
-    model.opset_imports[""] = OPSET
-    node = ir.node("Softmax", [value], name="shared-layers.site.0/Softmax")
-    model.graph.append(node)
-    with pytest.raises(BadInput, match=r"call site 'head/call_1' is Softmax of int32.*cast it to float32"):
-        refuse_integers(model, ["head/call_1"])
+    softmax = Case("int32[N,3] x", "", "y = Softmax(x)", {}, "int32[N,3] y")
+    resized = Case("int64[N,3,4,4] x", "int64[4] s = {1, 3, 8, 8}", 'y = Resize(x, "", "", s)', {}, "int64[N,3,8,8] y")
+    for case, told in ((softmax, "Softmax of int32"), (resized, "Resize of int64")):
+        model = model_of(case)
+        (node,) = model.graph
+        node.name = "shared-layers.site.0/node"
+        with pytest.raises(BadInput, match=f"call site 'head/call_1' is {told}.*cast it to float32"):
+            refuse_integers(model, ["head/call_1"])
 
 
 @pytest.mark.parametrize("op_type", sorted(WIDER))
@@ -78,6 +79,12 @@ def test_the_runtime_has_a_kernel_for_what_is_computed_instead(op_type: str) -> 
     for narrow, wider in WIDER[op_type].items():
         assert _text(wider) in computed, (narrow, wider)
         assert _text(narrow) not in computed, narrow
+
+
+@pytest.mark.parametrize("op_type", sorted(WITHOUT_KERNEL))
+def test_what_is_refused_has_no_kernel(op_type: str) -> None:
+    """On the day it gets one, it can be let through."""
+    assert not {_text(dtype) for dtype in WITHOUT_KERNEL[op_type]} & _kernels(op_type)
 
 
 def _kernels(op_type: str) -> set[str]:
@@ -95,3 +102,11 @@ def _kernels(op_type: str) -> set[str]:
 
 def _text(dtype: ir.DataType) -> str:
     return f"tensor({dtype.name.lower()})"
+
+
+def test_an_export_goes_by_it() -> None:
+    """A sum that ONNX does not have in the dtype, and a convolution that it does not have for integers at all."""
+    assert_agrees(lambda x: ops.sum(x, axis=1), np.array([[200, 100, 7]], "uint8"))
+    kernel = np.ones((2, 3, 4), "int32")
+    with pytest.raises(BadInput, match="call site 'conv' is Conv of int32, which no runtime has"):
+        assert_agrees(lambda x: ops.conv(x, kernel), np.ones((2, 5, 3), "int32"))
