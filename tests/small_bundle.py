@@ -9,9 +9,9 @@ import onnx
 from onnx import TensorProto, helper, numpy_helper
 
 from pipeline import bundle
+from pipeline.budget_rule import derived, largest_error, largest_relative
 from pipeline.records import (
     WEIGHT_MAP_KEY,
-    Budget,
     Case,
     InputSpec,
     Manifest,
@@ -84,20 +84,24 @@ def answers(feed: dict[str, np.ndarray], dtype: str) -> dict[str, np.ndarray]:
     return {"joined": left + right, "is_larger": left > right}
 
 
-def write_truth(folder: Path, batches: tuple[int, ...] = (1, 3), absolute: float = 1e-6) -> Truth:
+def write_truth(folder: Path, batches: tuple[int, ...] = (1, 3)) -> Truth:
     """Freeze `truth.json` and `samples.npz` into `folder`."""
     folder.mkdir(parents=True, exist_ok=True)
     arrays: dict[str, np.ndarray] = {}
+    own: list[tuple[float, float]] = []
     for batch in batches:
         feed = {s.name: _RNG.standard_normal((batch, WIDTH)).astype(np.float32) for s in SIGNATURE.inputs}
         arrays |= {f"random{batch}/in/{name}": array for name, array in feed.items()}
         arrays |= {f"random{batch}/f32/{name}": array for name, array in answers(feed, "float32").items()}
         arrays |= {f"random{batch}/f64/{name}": array for name, array in answers(feed, "float64").items()}
+        own.append(largest_error(arrays[f"random{batch}/f32/joined"], arrays[f"random{batch}/f64/joined"]))
     np.savez_compressed(folder / "samples.npz", **arrays)
+    typical = max((scale for _, scale in own), default=0.0)
     truth = Truth(
+        format=1,
         signature=SIGNATURE,
         cases=tuple(Case(key=f"random{batch}", kind="random", batch=batch) for batch in batches),
-        budgets=(Budget(output="joined", kind="random", rule="stated", absolute=absolute, relative=1e-6),),
+        budgets=(derived("joined", "random", "float32", (largest_relative(own), 0.0), typical),),
         weights={"dense/kernel": digest_of(KERNEL), "dense/bias": digest_of(BIAS)},
         samples=digest(folder / "samples.npz"),
     )
