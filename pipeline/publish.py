@@ -29,7 +29,7 @@ from pipeline.truth.trial import static_batch
 from pipeline.verify.failure import left_behind
 from pipeline.verify.keras_half import searched
 from pipeline.verify.onnx_answers import answering
-from pipeline.verify.verdict import verify_directory, verify_file
+from pipeline.verify.verdict import verify_directory, verify_rows
 
 _JUDGED_APART = "real rows were judged too, and are not part of this bundle"
 _MOST_ROWS = 257  # of a task's held-out data: as many as the largest batch
@@ -107,7 +107,7 @@ def _judged(model: keras.Model, asked: Asked, scratch: Path, draft: Manifest, ap
         verdict, truth = verify_directory(scratch), scratch
         is_of_real = apart is not None and (apart / TRUTH).is_file() and ONNX_FILE in draft.files
         if verdict.passed and apart is not None and is_of_real:
-            on_real = verify_file(scratch / ONNX_FILE, apart)
+            on_real = verify_rows(scratch / ONNX_FILE, apart)
             verdict, truth = (verdict, scratch) if on_real.passed else (on_real, apart)
         if verdict.passed:
             return verdict

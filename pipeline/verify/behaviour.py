@@ -15,6 +15,7 @@ from pipeline.verify.parity import Run, judge
 # Makes, for a case with moved weights, what runs the artifact with them.
 Perturbing = Callable[[CaseArrays], Run]
 
+FOLLOWS = "follows each shared weight"  # what the check is called, behind the artifact's name
 _NAMES_SHOWN = 5
 
 
@@ -71,7 +72,7 @@ def check_behaviour(
     weights = {name for case in asked for name in _moved(case)}
     detail = "; ".join(told) or (f"{len(weights)} weights in {len(asked)} rounds" if asked else "no weight is shared")
     first = failed[0].case.key if failed else ""
-    return Check(name=f"{artifact} follows each shared weight", passed=not told, detail=detail, case=first)
+    return Check(name=f"{artifact} {FOLLOWS}", passed=not told, detail=detail, case=first)
 
 
 def _unasked(truth: Truth, asked: tuple[CaseArrays, ...], shared: Collection[str]) -> list[str]:

@@ -245,9 +245,9 @@ class _File:
     def __init__(self, proto: onnx.ModelProto, tensors: Mapping[str, np.ndarray], labels: frozenset[str]) -> None:
         self._tensors = tensors
         sites = {output: site_of(node.name, labels) for node in proto.graph.node for output in node.output}
-        reads = [(name, site_of(node.name, labels)) for node in proto.graph.node for name in reads(node)]
-        inner = {name for name, reader in reads if name in sites and sites[name] == reader}
-        outer = {name for name, reader in reads if name in sites and sites[name] != reader}
+        read = [(name, site_of(node.name, labels)) for node in proto.graph.node for name in reads(node)]
+        inner = {name for name, reader in read if name in sites and sites[name] == reader}
+        outer = {name for name, reader in read if name in sites and sites[name] != reader}
         outer |= {value.name for value in proto.graph.output}
         self._outputs = [value.name for value in proto.graph.output if value.name in tensors]
         self._has_labels = any(site is not None for site in sites.values())
