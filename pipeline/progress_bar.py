@@ -1,7 +1,8 @@
-"""Progress shown to a person: a bar for the stage that runs on a terminal, a line for each stage anywhere else."""
+"""Progress shown to a person: a bar for the stage that runs on a terminal, else a line for each that takes long."""
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -11,6 +12,7 @@ from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, T
 
 from pipeline import progress
 
+_SHOWN_AFTER_S = 2.0  # where no bar comes and goes, what is quick needs no line
 _STAGES = {
     "plan": "planning what to ask",
     "traces": "tracing the model",
@@ -60,13 +62,24 @@ def _bar(what: str, console: Console) -> Iterator[None]:
 
 @contextmanager
 def _lines(what: str, console: Console) -> Iterator[None]:
-    current = ""
+    current, waiting = "", None
 
     def tell(told: progress.Progress) -> None:
-        nonlocal current
-        if told.stage != current:
-            current = told.stage
-            console.print(f"{what}: {_STAGES.get(current, current)}", markup=False, soft_wrap=True)
+        nonlocal current, waiting
+        if told.stage == current and told.fraction < 1:
+            return
+        if waiting is not None:
+            waiting.cancel()
+        current = told.stage if told.fraction < 1 else ""
+        if current:
+            line = f"{what}: {_STAGES.get(current, current)}"
+            waiting = threading.Timer(_SHOWN_AFTER_S, lambda: console.print(line, markup=False, soft_wrap=True))
+            waiting.daemon = True
+            waiting.start()
 
-    with progress.listening(tell):
-        yield
+    try:
+        with progress.listening(tell):
+            yield
+    finally:
+        if waiting is not None:
+            waiting.cancel()

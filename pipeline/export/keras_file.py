@@ -41,7 +41,12 @@ _MEANINGS = (
 
 
 def export_keras(
-    model: keras.Model, flat: keras.Model, signature: Signature, feed: Arrays, path: Path, snapshot: Snapshot
+    model: keras.Model,
+    flat: keras.Model,
+    signature: Signature,
+    feed: Arrays,
+    path: Path,
+    snapshot: Snapshot | None = None,
 ) -> str | None:
     """Save the model, or its flat form where its own does not reload with its sharing and answers.
 
@@ -51,17 +56,18 @@ def export_keras(
         signature: its inputs and outputs.
         feed: one input by name, `(batch, ...)` each, on which the reloaded model is tried.
         path: of the `.keras` file.
-        snapshot: of the models' variables: it is what is saved.
+        snapshot: of the models' variables: it is what is saved; one is taken if none is given.
 
     Returns:
         None if the file holds what the model is; else the reason why none does, and there is no file.
     """
-    with snapshot.read():
+    copies = snapshot or Snapshot(model, flat)
+    with copies.read():
         expected = _answers(flat, signature, feed)
     count = len({id(weight) for weight in flat.weights})
     reason = None
     for candidate in (model, flat):
-        reason = _saved(candidate, path, count, snapshot) or _difference(path, signature, feed, expected)
+        reason = _saved(candidate, path, count, copies) or _difference(path, signature, feed, expected)
         if reason is None:
             return None
     path.unlink(missing_ok=True)

@@ -18,6 +18,7 @@ from pipeline.oracle.snapshot import Snapshot
 from pipeline.oracle.traced import Traced, input_key, output_key, traced
 from pipeline.oracle.work import work_of
 from pipeline.progress import stage
+from pipeline.store import temporary_folder
 from pipeline.truth.plan import Work
 from pipeline.truth.refusals import refuse_unexportable
 from pipeline.truth.signature import read_signature
@@ -47,7 +48,7 @@ class Asked:
         with contextlib.ExitStack() as ends:
             self._oracle: Oracle = ends.enter_context(opened())
             self._oracle.start()
-            self._folder = Path(ends.enter_context(tempfile.TemporaryDirectory(prefix="shared-layers-traced-")))
+            self._folder = ends.enter_context(temporary_folder("traced"))
             self.model = model
             with stage("plan"):
                 self.snapshot = Snapshot(model)  # before anything else: whoever trains it goes on

@@ -67,8 +67,14 @@ class _Answering:
     ) -> tuple[dict[str, np.ndarray], np.ndarray]:
         tf = self._tf
         tensors = {name: tf.convert_to_tensor(value) for name, value in feed.items()}
+        # TensorFlow's optimiser takes seven seconds to look through the noise of a MobileNetV2 pair, and gains nothing.
+        # What is optimised for users is the other function.
+        tf.config.optimizer.set_experimental_options({"disable_meta_optimizer": True})
         how = {"sizes": tf.constant(sizes), "share": tf.constant(share, tf.float64), "draw": tf.constant(draw)}
-        answers = {name: np.asarray(value) for name, value in function(**tensors, **how).items()}
+        try:
+            answers = {name: np.asarray(value) for name, value in function(**tensors, **how).items()}
+        finally:
+            tf.config.optimizer.set_experimental_options({"disable_meta_optimizer": False})
         scales = answers.pop("scales")
         return answers, scales
 

@@ -14,6 +14,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from pipeline.errors import BadInput
 from pipeline.graph.flatten import unused_name
 from pipeline.graph.inference import legal_scope
 from pipeline.oracle.inlined import inlined_functions
@@ -69,9 +70,18 @@ class Snapshot:
 
         Args:
             instead: pairs of a Keras variable and the tensor that is read in place of its copy.
+
+        Raises:
+            BadInput: if a layer reads what it has assigned itself: no artifact keeps a state between calls.
         """
-        with _Copies({**self._copies, **{id(variable): tensor for variable, tensor in instead}}), inlined_functions():
+        scope = _Copies({**self._copies, **{id(variable): tensor for variable, tensor in instead}})
+        with scope, inlined_functions():
             yield
+        if scope.has_read_its_own:
+            raise BadInput(
+                "the model changes a variable when it is called and reads it (a stateful layer, or one that draws "
+                "random numbers): make the state an input and an output, or take the layer out"
+            )
 
 
 class _Copies(keras.StatelessScope):  # type: ignore[misc]
@@ -80,8 +90,10 @@ class _Copies(keras.StatelessScope):  # type: ignore[misc]
     def __init__(self, copies: dict[int, Any]) -> None:
         super().__init__(initialize_variables=False)
         self._read = copies
+        self.has_read_its_own = False
 
     def get_current_value(self, variable: Any) -> Any:
         """The value that a call has assigned in this scope, else the copy; None for a variable of another model."""
         assigned = super().get_current_value(variable)
+        self.has_read_its_own |= assigned is not None and "float" in str(variable.dtype)
         return self._read.get(id(variable)) if assigned is None else assigned

@@ -29,7 +29,7 @@ _S_PER_NOISY_ELEMENT = 12e-9
 _S_PER_NODE = 4e-6
 _WIDE = 2.0  # float64 takes so many times as much as float32
 # What an export at standard effort may ask for, in seconds of that machine.
-AFFORDABLE_S = 25.0
+AFFORDABLE_S = 15.0
 
 # What a case may take, counted as if nothing were given back before its end: a share of the memory that is free, and
 # never more than this many bytes.

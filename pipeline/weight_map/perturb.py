@@ -32,7 +32,8 @@ def moved(weight: np.ndarray, seed: int) -> np.ndarray:
         seed: `seed_of` the weight in a case.
     """
     rng = np.random.default_rng(seed)
-    moves = rng.uniform(_LEAST, _MOST, _PERIOD) * rng.choice((-1.0, 1.0), _PERIOD)
+    drawn = min(weight.size, _PERIOD)
+    moves = rng.uniform(_LEAST, _MOST, drawn) * rng.choice((-1.0, 1.0), drawn)
     precision = np.float64 if weight.dtype == np.float64 else np.float32
     moves = moves.astype(precision)
     changed = np.array(weight, order="C")
