@@ -59,9 +59,13 @@ def bars(row: Row) -> tuple[Bar, ...]:
     return tuple(_bars(row))
 
 
-def misses(row: Row) -> list[str]:
-    """The names of what a row does not hold; a verdict that failed is one."""
-    missed = [bar.name for bar in bars(row) if not bar.holds]
+def misses(row: Row, *, are_times_judged: bool = True) -> list[str]:
+    """The names of what a row does not hold; a verdict that failed is one.
+
+    Where times are not judged, an export that did not come to its end is missed all the same.
+    """
+    is_judged = are_times_judged or row.ours.ended
+    missed = [bar.name for bar in bars(row) if not bar.holds and (is_judged or bar.in_bytes)]
     return [*missed, *([] if row.ours.ended or verdict(row) == "passed" else ["verdict"])]
 
 
