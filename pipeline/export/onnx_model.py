@@ -98,7 +98,7 @@ def export_onnx(
         BadInput: if a weight did not come through whole, or for what ONNX has in other dtypes only.
     """
     with ONE_THREAD:  # tf2onnx keeps state of its own, and some of its functions are replaced
-        copies = snapshot or Snapshot(flat.model)
+        copies = snapshot or Snapshot(flat.model, *(site.layer for site in graph.sites if site.is_layer))
         traced = trace(flat, signature, opset, copies)
         weights = _named_weights(flat, graph, copies)
         model, weight_map = _converted(traced, weights, copies, opset)

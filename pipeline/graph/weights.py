@@ -24,7 +24,7 @@ class Weight:
 
 
 def named_weights(flat: FlatModel, graph: CallGraph) -> tuple[Weight, ...]:
-    """Every weight once, under Keras' path (with `_1` at a second of that path).
+    """Every weight once, under Keras' path (with `_1` at a second of that path), those that no output needs last.
 
     Args:
         flat: the model without submodels, whose order decides which of two weights of one path is the second.
@@ -36,7 +36,8 @@ def named_weights(flat: FlatModel, graph: CallGraph) -> tuple[Weight, ...]:
             readers.setdefault(id(variable), []).append(graph.label(site))
     named: list[Weight] = []
     taken: set[str] = set()
-    for variable in {id(weight): weight for weight in flat.model.weights}.values():
+    needless = (weight for site in graph.sites for weight in site.weights)  # a submodel's output that nobody reads
+    for variable in {id(weight): weight for weight in (*flat.model.weights, *needless)}.values():
         name = unused_name(str(variable.path), taken)
         taken.add(name)
         named.append(Weight(name, variable, tuple(readers.get(id(variable), ()))))

@@ -100,30 +100,49 @@ def _judge_loaded(model: Path, truth: Truth, cases: tuple[CaseArrays, ...]) -> J
     )
     run = _translated(names, partial(_call, function))
     judgement = judge(ARTIFACT, truth, plain(cases), run)
-    behaviour = _check_moved(_variables(function, truth), truth, cases, run)
+    variables, doubtful = _variables(function, truth)
+    moved = _moved(cases, truth)
+    is_in_doubt = bool(moved & doubtful or moved - set(truth.weights))
+    behaviour = () if is_in_doubt else _check_moved(variables, truth, cases, run)
     reported = report(ARTIFACT, truth, cases, run)
     if not behaviour and (rounds(cases) or randomised(cases)):
         reported += (f"{ARTIFACT} follows each shared weight: it is in doubt which variable is which",)
     return Judgement((*checks, *judgement.checks, *behaviour), judgement.figures, reported)
 
 
-def _variables(function: Any, truth: Truth) -> dict[str, Any]:
-    """The variables that a signature reads, by the weight that each is: the one of its frozen values.
+def _variables(function: Any, truth: Truth) -> tuple[dict[str, Any], set[str]]:
+    """The variables that a signature reads, by the weight that each is: the one of its frozen values; and the doubtful.
 
-    Where several weights have the same values, their names decide, as far as TensorFlow leaves them; a weight of which
-    both leave a doubt is not there.
+    Where several weights have the same values, their names decide, as far as TensorFlow leaves them. A weight of which
+    both leave a doubt is named; one that nothing reads has no variable.
     """
-    by_digest: dict[str, list[Any]] = {}
+    variables: dict[str, list[Any]] = {}
     for variable in function.variables:
-        by_digest.setdefault(weight_values.digest_of(variable.numpy()), []).append(variable)
-    found: dict[str, Any] = {}
+        variables.setdefault(weight_values.digest_of(variable.numpy()), []).append(variable)
+    weights: dict[str, list[str]] = {}
     for weight, digest in truth.weights.items():
-        equal = by_digest.get(digest, [])
-        named = [each for each in equal if _allowed(each.name.split(":")[0]) == _allowed(weight)]
-        chosen = named if len(named) == 1 else equal
-        if len(chosen) == 1:
-            found[weight] = chosen[0]
-    return found
+        weights.setdefault(digest, []).append(weight)
+    found: dict[str, Any] = {}
+    doubtful: set[str] = set()
+    for digest, equal in weights.items():
+        unclaimed = list(variables.get(digest, []))
+        for weight in equal:
+            named = [each for each in unclaimed if _allowed(each.name.split(":")[0]) == _allowed(weight)]
+            if len(named) == 1:
+                found[weight] = named[0]
+                unclaimed = [each for each in unclaimed if each is not named[0]]
+        rest = [weight for weight in equal if weight not in found]
+        if len(rest) == len(unclaimed) == 1:
+            found[rest[0]] = unclaimed[0]
+        elif unclaimed:
+            doubtful.update(rest)
+    return found, doubtful
+
+
+def _moved(cases: tuple[CaseArrays, ...], truth: Truth) -> set[str]:
+    """The weights that some case moves: of random weights all."""
+    named = {name for case in rounds(cases) for name in (*case.case.weights, case.case.weight) if name is not None}
+    return named | (set(truth.weights) if randomised(cases) else set())
 
 
 def _allowed(name: str) -> str:
@@ -131,12 +150,10 @@ def _allowed(name: str) -> str:
 
 
 def _check_moved(variables: dict[str, Any], truth: Truth, cases: tuple[CaseArrays, ...], run: Run) -> tuple[Check, ...]:
-    """The cases with other weights, assigned in the model; none where it is in doubt which variable is which."""
+    """The cases with other weights, assigned in the model."""
     random, asked = randomised(cases), rounds(cases)
     moved = {name for case in asked for name in (*case.case.weights, case.case.weight) if name is not None}
-    needed = moved | (set(truth.weights) if random else set())
-    read = {name for name in needed if name in variables}
-    if (not random and not asked) or not moved <= read:
+    if not random and not asked:
         return ()
 
     def perturbing(case: CaseArrays) -> Run:
