@@ -51,13 +51,28 @@ def _made(kind: Any, config: Config) -> Any:
     takes_any = any(each.kind is inspect.Parameter.VAR_KEYWORD for each in parameters.values())
     untaken = set() if takes_any else _OF_EVERY_LAYER & set(config) - set(parameters)
     if not untaken or kind.from_config.__func__ is not keras.Layer.from_config.__func__:
-        return kind.from_config(config)
+        return _less_what_nobody_takes(kind, config)
     layer = kind.from_config({key: value for key, value in config.items() if key not in untaken})
     layer.name = config["name"]
     wanted = keras.dtype_policies.get(config["dtype"])
     if layer.dtype_policy != wanted:
         raise TypeError(f"its __init__ takes no 'dtype', and {wanted.name} is not the global policy")
     return layer
+
+
+def _less_what_nobody_takes(kind: Any, config: Config) -> Any:
+    """A layer from its config, or where that is refused from what some `__init__` of its classes takes of it.
+
+    A `get_config` may tell more than the class takes back: numbers that were worked out, as of patches.
+    """
+    try:
+        return kind.from_config(dict(config))
+    except (TypeError, ValueError):
+        taken = {name for each in kind.__mro__ for name in inspect.signature(each.__init__).parameters}
+        reduced = {key: value for key, value in config.items() if key in taken | _OF_EVERY_LAYER}
+        if len(reduced) == len(config):
+            raise
+        return kind.from_config(reduced)
 
 
 def copy_state(source: keras.Layer, target: keras.Layer) -> None:

@@ -196,3 +196,30 @@ def test_half_precision_has_its_own_unit_and_finite_budgets(tmp_path) -> None:
     assert all(np.isfinite([budget.absolute, budget.relative]).all() for budget in truth.budgets)
     ordinary = truth.budget(truth.signature.outputs[0].name, "random")
     assert 1e-4 < ordinary.noise < 0.1
+
+
+class Patched(layers.Layer):
+    """Tells a number in its config that its `__init__` does not take back."""
+
+    def __init__(self, size, **options):
+        super().__init__(**options)
+        self.size = size
+        self.patches = 12 // size
+        self.dense = layers.Dense(self.patches)
+
+    def call(self, x):
+        """As many numbers as patches."""
+        return self.dense(x)
+
+    def get_config(self):
+        """More than the class takes."""
+        return {**super().get_config(), "size": self.size, "patches": self.patches}
+
+
+def test_a_config_that_tells_more_than_the_class_takes_has_a_float64_form() -> None:
+    """What was worked out is worked out again."""
+    x = keras.Input((12,), name="x")
+    model = keras.Model(x, Patched(3, name="patched")(x))
+    clone = float64_clone(model)
+    value = np.random.default_rng(0).normal(size=(2, 12))
+    np.testing.assert_allclose(clone(value), model(value), rtol=1e-5, atol=1e-6)
