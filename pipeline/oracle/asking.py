@@ -53,6 +53,7 @@ class Oracle:
         self._conversation: Conversation | None = None
         self._loaded: Path | None = None
         self._wanted: Path | None = None
+        self._at_scale: dict[str, Any] | None = None  # asked again of a process that was started again
 
     def start(self) -> None:
         """Start the process, if none runs: it loads TensorFlow while its model is still being traced."""
@@ -68,7 +69,7 @@ class Oracle:
 
     def load(self, model: Path) -> None:
         """Answer for the model whose functions lie in a folder from here on; it is loaded with the first question."""
-        self._wanted, self._loaded = model, None
+        self._wanted, self._loaded, self._at_scale = model, None, None
 
     def answer(
         self,
@@ -93,20 +94,21 @@ class Oracle:
         Raises:
             NoAnswer: if the model raised an exception, or reached a limit.
         """
-        inputs, out = self._folder / "inputs.npz", self._folder / "answers.npz"
+        inputs = self._folder / ("scale.npz" if at_scale else "inputs.npz")
+        out = self._folder / "answers.npz"
         np.savez(inputs, **feed)  # type: ignore[arg-type]
-        self._ask(
-            {
-                "do": "answer",
-                "inputs": str(inputs),
-                "out": str(out),
-                "moves": list(moves),
-                "float64": in_float64,
-                "draws": draws,
-                "measure": at_scale,
-            },
-            limits,
-        )
+        question = {
+            "do": "answer",
+            "inputs": str(inputs),
+            "out": str(out),
+            "moves": list(moves),
+            "float64": in_float64,
+            "draws": draws,
+            "measure": at_scale,
+        }
+        self._at_scale = None if at_scale else self._at_scale
+        self._ask(question, limits)
+        self._at_scale = question if at_scale else self._at_scale
         return _answers(out)
 
     def _ask(self, question: dict[str, Any], limits: Limits) -> None:
@@ -116,6 +118,8 @@ class Oracle:
                 load = {"do": "load", "folder": str(self._wanted)}
                 self._told(conversation.ask(load, Limits(_START_S, free_memory())))
                 self._loaded = self._wanted
+                if self._at_scale is not None:  # the scales of noise went with the process that had measured them
+                    self._told(conversation.ask(self._at_scale, Limits(_START_S, free_memory())))
             self._told(conversation.ask(question, limits))
         except (LimitReached, Died) as end:
             self.close()

@@ -253,7 +253,7 @@ class _Freezing:
         for number, question in enumerate([*drawn, *rows]):
             advance(number, total)
             answers = first if question is scale else self._judged_answers(question, self._plan.draws)
-            self._keep(own if question in drawn else of_real, question, answers)
+            self._keep(own if number < len(drawn) else of_real, question, answers)
         self._ask_moved(own, moved, inputs, total - len(moved) - len(odd), total)
         for number, question in enumerate(odd, start=total - len(odd)):
             advance(number, total)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import keras
+import numpy as np
 import pytest
 from keras import layers, ops
 
@@ -51,3 +52,19 @@ def test_a_model_that_would_fill_the_memory_is_refused(tmp_path, monkeypatch) ->
     x = keras.Input((3000,), name="x")
     with pytest.raises(BadInput, match=r"does not run on inputs drawn.*it took .* GiB of memory, of 1.5 GiB allowed"):
         freeze(keras.Model(x, Outer()(x)), tmp_path, effort="quick")
+
+
+def test_noise_keeps_its_scale_when_the_process_is_started_again() -> None:
+    """A limit that one case reached must not make the budgets of those after it smaller."""
+    x = keras.Input((4,), name="x")
+    model = keras.Model(x, layers.Dense(3)(layers.Dense(5, activation="tanh")(x)))
+    ordinary = {"x": np.random.default_rng(0).normal(size=(8, 4)).astype(np.float32)}
+    small = {"x": 1e-3 * ordinary["x"]}
+    with asking_model.Asked(model) as asked:
+        asked.answers(ordinary, asking_model.limits_of(1.0), draws=2, at_scale=True)
+        before = asked.answers(small, asking_model.limits_of(1.0), draws=2)
+        asked._oracle.close()
+        after = asked.answers(small, asking_model.limits_of(1.0), draws=2)
+    (output,) = before.float32
+    for one, other in zip(before.noisy, after.noisy, strict=True):
+        np.testing.assert_array_equal(one[output], other[output])
