@@ -97,7 +97,7 @@ class Noise:
         scales: list[Any] = []
         self._unit_of_result.clear()
         off, off_by_feature = (
-            tf.function(partial(each, kept=self._kept), autograph=False, input_signature=_OFF).get_concrete_function()
+            tf.function(partial(each, kept=self._kept), **_ONE_FUNCTION).get_concrete_function()
             for each in (_off, _off_by_feature)
         )
         is_any_size = draw >= FIRST_DECISION
@@ -156,8 +156,7 @@ class Noise:
 
 
 # A result of any rank, the size of its move (one, or one for each feature), the size of one relative to an element, the
-# two numbers of a seed, and whether a move may be any part of its size. It is one function that each call site calls:
-# written out at hundreds of them, it took most of the time of a trace.
+# two numbers of a seed, and whether a move may be any part of its size.
 _OFF = [
     tf.TensorSpec(None, tf.float64),
     tf.TensorSpec([None], tf.float64),
@@ -165,6 +164,13 @@ _OFF = [
     tf.TensorSpec([2], tf.int32),
     tf.TensorSpec([], tf.bool),
 ]
+# It is one function that each call site calls, and not inlined: written out at hundreds of them it took most of the
+# time of a trace, and TensorFlow had a hundred thousand nodes to look through before the first run.
+_ONE_FUNCTION: dict[str, Any] = {
+    "autograph": False,
+    "input_signature": _OFF,
+    "experimental_attributes": {"_noinline": True},
+}
 
 
 def _off(tensor: Any, unit: Any, own: Any, seed: Any, is_any_size: Any, *, kept: tuple[float, ...]) -> tuple[Any, Any]:
@@ -210,18 +216,26 @@ def _moved_or_exact(tensor: Any, move: _Move, no_scale: Any, scale: Callable[[],
         return tensor, scale()
 
     def moved() -> tuple[Any, Any]:
-        draw = 2.0 * tf.random.stateless_uniform(tf.shape(tensor), move.seed, dtype=tf.float64) - 1.0
-        part = tf.where(move.is_any_size, draw, tf.sign(draw))
-        by = tf.maximum(move.unit, move.own * tf.abs(tensor))
+        most = tf.maximum(move.unit, move.own * tf.abs(tensor))
+        by = tf.cond(move.is_any_size, lambda: _part(most, move.seed), lambda: _up_or_down(most, move.seed))
         moves = tf.math.is_finite(tensor)
         for value in move.kept:
             moves &= tensor != value
         # Selected, not multiplied: a unit of nothing of infinity is no number. One size is a vector of one, which a
         # number alone must not become.
-        return tf.reshape(tf.where(moves, tensor + part * by, tensor), tf.shape(tensor)), no_scale
+        return tf.reshape(tf.where(moves, tensor + by, tensor), tf.shape(tensor)), no_scale
 
     moved_tensor, scales = tf.cond(move.own > 0, moved, exact)
     return moved_tensor, scales
+
+
+def _up_or_down(most: Any, seed: Any) -> Any:
+    bits = tf.random.stateless_uniform(tf.shape(most), seed, minval=None, maxval=None, dtype=tf.int32)
+    return tf.where(tf.bitwise.bitwise_and(bits, 1) == 0, -most, most)
+
+
+def _part(most: Any, seed: Any) -> Any:
+    return most * tf.random.stateless_uniform(tf.shape(most), seed, minval=-1.0, maxval=1.0, dtype=tf.float64)
 
 
 def _each(result: Any, change: Callable[[Any], Any]) -> Any:
