@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import copy
 import logging
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping
@@ -11,17 +12,19 @@ from unittest import mock
 
 import numpy as np
 import tensorflow as tf
+from tf2onnx import graph as tf2onnx_graph
 from tf2onnx import optimizer, shape_inference, tf_loader, tfonnx
 from tf2onnx.convert import _convert_common
-from tf2onnx.optimizer import back_to_back_optimizer
+from tf2onnx.optimizer import back_to_back_optimizer, transpose_optimizer
 from tf2onnx.optimizer.back_to_back_optimizer import BackToBackOptimizer
 from tf2onnx.optimizer.const_fold_optimizer import ConstFoldOptimizer
-from tf2onnx.optimizer.transpose_optimizer import TransposeOptimizer
+from tf2onnx.optimizer.transpose_optimizer import TransposeOptimizer, is_transpose, is_useless_transpose
 
 from pipeline.errors import BadInput, one_line
 from pipeline.export.composition import mark_weight
 from pipeline.export.inlining import allow_inlining, forget_argument_shapes
 from pipeline.export.operations import handlers
+from pipeline.export.ordered_sets import sets_in_order
 from pipeline.export.passes.site_names import with_call_sites
 from pipeline.export.trace import Trace, placeholder_node
 
@@ -57,7 +60,11 @@ def convert(trace: Trace, graph_def: Any, values: Mapping[str, np.ndarray], opse
     """
     left_out = (*_LSTM_REWRITERS, _BIAS_REWRITER)
     rewriters: dict[str, Any] = {"rewrite_constant_fold": _placing(values), **dict.fromkeys(left_out, _leave)}
-    with _listening() as errors, mock.patch.multiple(tfonnx, **rewriters), _branch_shapes(), _joined_ranks():
+    in_order = sets_in_order(tf2onnx_graph, back_to_back_optimizer, transpose_optimizer)
+    patches = (mock.patch.multiple(tfonnx, **rewriters), _branch_shapes(), _joined_ranks(), _copied_once(), *in_order)
+    with _listening() as errors, contextlib.ExitStack() as stack:
+        for patch in patches:
+            stack.enter_context(patch)
         try:
             proto, _ = _convert_common(
                 graph_def,
@@ -108,6 +115,20 @@ def _joined_ranks() -> Any:
         return rank is not None
 
     return mock.patch.object(shape_inference, "infer_output_shapes_with_partial_inputs", infer)
+
+
+def _copied_once() -> Any:
+    """Keep one copy of the graph for the case that a pass fails: tf2onnx makes one before each of its passes."""
+    original = optimizer.optimize_graph
+
+    def optimize(graph: Any, catch_errors: bool = True, optimizers: Any = None) -> Any:
+        kept = copy.deepcopy(graph)
+        try:
+            return original(graph, False, optimizers=optimizers)
+        except Exception:  # noqa: BLE001 - a pass that fails is left out then, as tf2onnx would do at once
+            return original(kept, True, optimizers=optimizers)
+
+    return mock.patch.object(optimizer, "optimize_graph", optimize)
 
 
 def simplified(trace: Trace) -> Any:
@@ -198,7 +219,39 @@ class _TransposesOverEqualRanks(TransposeOptimizer):  # type: ignore[misc]
     tf2onnx drops the axes that an operand has more. Behind a convolution it takes three numbers, along whatever axis,
     for the bias of three channels, and multiplies a kernel that may have other readers by them. Here they stay an
     operand; biases are a pass of ours.
+
+    It also looks through all nodes from the beginning, after each transpose that it has moved, for the next one, and
+    sorts the graph after each reshape that it has folded. Here it goes through the transposes in turns, and sorts once.
     """
+
+    def pre_optimize_action(self) -> None:
+        """Fold reshapes of constants."""
+        graph = self._g
+        with mock.patch.object(graph, "topological_sort"):
+            super().pre_optimize_action()
+        graph.topological_sort(graph.get_nodes())
+
+    def _optimize_at_current_graph_level(self, graph: Any) -> Any:
+        self._g = graph
+        self.pre_optimize_action()
+        while self._moved_some(graph):
+            pass
+        self.merge_duplicated_transposes()
+        self.post_optimize_action()
+        return graph
+
+    def _moved_some(self, graph: Any) -> bool:
+        """Go through all transposes once, and move or remove those that can be."""
+        has_moved = False
+        for node in [node for node in graph.get_nodes() if node.type == "Transpose"]:
+            if graph.get_node_by_name(node.name) is not node:
+                continue  # gone with another
+            if is_transpose(node) and self._handle_nhwc_tranpose(node):
+                has_moved = self.graph_been_opt = True
+            elif graph.get_node_by_name(node.name) is node and is_useless_transpose(node):
+                self._remove_useless_tranpose(node)
+                has_moved = True
+        return has_moved
 
     def _initialize_handlers(self) -> None:
         super()._initialize_handlers()
