@@ -17,6 +17,7 @@ import tensorflow as tf
 from pipeline.export.trace import positional_specs
 from pipeline.graph.call import named_call
 from pipeline.graph.flatten import unused_name
+from pipeline.graph.gradients import without_own_gradients
 from pipeline.oracle.snapshot import Snapshot
 from pipeline.oracle.tables import tables_read
 from pipeline.records import Signature
@@ -50,6 +51,7 @@ def export_saved_model(
     def positional(*tensors: Any) -> dict[str, Any]:
         with copies.read():
             answers = call(dict(zip(inputs, tensors, strict=True)))
+        without_own_gradients(tf.compat.v1.get_default_graph())
         return {name: tf.identity(answer) for name, answer in answers.items()}
 
     concrete = tf.function(positional, autograph=False).get_concrete_function(*positional_specs(signature))
