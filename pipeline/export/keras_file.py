@@ -67,25 +67,32 @@ def export_keras(
     count = len({id(weight) for weight in flat.weights})
     reason = None
     for candidate in (model, flat):
-        reason = _saved(candidate, path, count, copies) or _difference(path, signature, feed, expected)
+        reason, again = _saved(candidate, path, count, copies)
+        if again is not None:
+            reason = _difference(again, signature, feed, expected)
         if reason is None:
             return None
     path.unlink(missing_ok=True)
     return reason
 
 
-def _saved(candidate: keras.Model, path: Path, count: int, snapshot: Snapshot) -> str | None:
-    """Save a model and load it again; why that does not give the model back, if it does not."""
+def _saved(
+    candidate: keras.Model, path: Path, count: int, snapshot: Snapshot
+) -> tuple[str, None] | tuple[None, keras.Model]:
+    """Save a model and load it again: the model, or why that does not give it back."""
     try:
         with telling_unwritable(path):
             with snapshot.read():
                 candidate.save(path)
-            loaded = len(keras.models.load_model(path).weights)
+            again = keras.models.load_model(path)
     except Unwritable:
         raise
     except Exception as error:  # noqa: BLE001 - saving and loading run the layers' own code
-        return f"Keras can't save it so that it loads again: {_meaning(error)}"
-    return None if loaded == count else f"reloaded it has {loaded} weights where the model has {count}: sharing is lost"
+        return f"Keras can't save it so that it loads again: {_meaning(error)}", None
+    loaded = len(again.weights)
+    if loaded != count:
+        return f"reloaded it has {loaded} weights where the model has {count}: sharing is lost", None
+    return None, again
 
 
 def _meaning(error: Exception) -> str:
@@ -98,9 +105,9 @@ def _meaning(error: Exception) -> str:
     return one_line(error)
 
 
-def _difference(path: Path, signature: Signature, feed: Arrays, expected: Arrays) -> str | None:
-    for name, again in _answers(keras.models.load_model(path), signature, feed).items():
-        if not np.array_equal(expected[name], again, equal_nan=again.dtype.kind == "f"):
+def _difference(again: keras.Model, signature: Signature, feed: Arrays, expected: Arrays) -> str | None:
+    for name, answer in _answers(again, signature, feed).items():
+        if not np.array_equal(expected[name], answer, equal_nan=answer.dtype.kind == "f"):
             return f"reloaded it computes another '{name}'"
     return None
 
