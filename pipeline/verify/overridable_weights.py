@@ -47,9 +47,8 @@ class StoredWeights:
         """The initializers that hold the weights."""
         return [self._tensors[name] for name in self.names]
 
-    def moved(self, case: Case) -> dict[str, np.ndarray]:
+    def moved(self, moving: Moving) -> dict[str, np.ndarray]:
         """The initializers that a case changes, of those asked for, as they are then; none where no node reads one."""
-        moving = Moving(case)
         arrays: dict[str, np.ndarray] = {}
         for name in self.names:
             dtype = self._arrays[name].dtype.name
@@ -69,7 +68,7 @@ def refilled(proto: onnx.ModelProto, folder: Path, weight_map: WeightMap, case: 
     """The file with the values that a case gives its weights, all of them in the protobuf."""
     changed = onnx.ModelProto()
     changed.CopyFrom(proto)
-    arrays = StoredWeights(proto, folder, weight_map, by_weight(weight_map)).moved(case)
+    arrays = StoredWeights(proto, folder, weight_map, by_weight(weight_map)).moved(Moving(case))
     for tensor in changed.graph.initializer:
         if tensor.name in arrays:
             tensor.CopyFrom(numpy_helper.from_array(arrays[tensor.name], tensor.name))
@@ -86,7 +85,7 @@ class OverridableWeights:
         folder: in which its external data lies.
         weight_map: of the file.
         weights: that may be given anew.
-        base: the file that is run, where that is another: `refilled`.
+        base: the file that is run, where that is another: `refilled`, with the random weights of every case fed.
         is_optimised: whether the runtime may change the graph.
     """
 
@@ -100,12 +99,15 @@ class OverridableWeights:
         base: onnx.ModelProto | None = None,
         is_optimised: bool = True,
     ) -> None:
-        self._stored = StoredWeights(proto, folder, weight_map, weights)
-        self.session = session_of(proto if base is None else base, folder, self._stored.tensors(), is_optimised)
+        run = proto if base is None else base
+        self._is_on_base = base is not None
+        self._stored = StoredWeights(run, folder, weight_map, weights)
+        self.session = session_of(run, folder, self._stored.tensors(), is_optimised)
 
     def feed(self, case: Case) -> dict[str, np.ndarray]:
         """What to feed beside the inputs, so that the weights are as the case has them."""
-        return self._stored.moved(case)
+        moving = Moving(case)
+        return self._stored.moved(moving.on_base if self._is_on_base else moving)
 
 
 def session_of(

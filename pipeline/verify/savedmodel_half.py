@@ -156,25 +156,54 @@ def _check_moved(variables: dict[str, Any], truth: Truth, cases: tuple[CaseArray
     if not random and not asked:
         return ()
 
+    base = _Moved(variables)
+
     def perturbing(case: CaseArrays) -> Run:
         moving = Moving(case.case)
-        chosen = {name: each for name, each in variables.items() if moving.moves(name, each.dtype.name)}
 
         def perturbed(feed: Mapping[str, np.ndarray]) -> Mapping[str, np.ndarray]:
-            own = {name: variable.numpy() for name, variable in chosen.items()}
-            for name, variable in chosen.items():
-                variable.assign(moving.value(name, own[name]))
+            base.become(moving.base)
+            others = _Moved(variables)
+            others.become(moving.on_base)
             try:
                 return run(feed)
             finally:
-                for name, variable in chosen.items():
-                    variable.assign(own[name])
+                others.restore()
 
         return perturbed
 
     judged = [judge(f"{ARTIFACT} with random weights", truth, (case,), perturbing(case)) for case in random]
     checks = [check for judgement in judged for check in judgement.checks]
-    return (*checks, check_behaviour(ARTIFACT, truth, cases, sorted(moved), perturbing))
+    behaviour = check_behaviour(ARTIFACT, truth, cases, sorted(moved), perturbing)
+    base.restore()
+    return (*checks, behaviour)
+
+
+class _Moved:
+    """Variables, by the weight that each is, with the values that a case gives them."""
+
+    def __init__(self, variables: Mapping[str, Any]) -> None:
+        self._variables = variables
+        self._moving: Moving | None = None
+        self._before: dict[str, np.ndarray] = {}
+
+    def become(self, moving: Moving) -> None:
+        """Move them from what they were at first, unless they are moved like this already."""
+        if self._moving is not None and self._moving.is_like(moving):
+            return
+        self.restore()
+        self._moving = moving
+        for name, variable in self._variables.items():
+            if moving.moves(name, variable.dtype.name):
+                self._before[name] = variable.numpy()
+                variable.assign(moving.value(name, self._before[name]))
+
+    def restore(self) -> None:
+        """Give them the values that they had at first."""
+        for name, value in self._before.items():
+            self._variables[name].assign(value)
+        self._before.clear()
+        self._moving = None
 
 
 def _call(function: Any, feed: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:

@@ -67,6 +67,21 @@ class Moving:
         is_random = self.case.random_seed is not None and "float" in dtype
         return is_random or name in self.case.weights or name == self.case.weight
 
+    @property
+    def base(self) -> Moving:
+        """What it does first: all weights at random, if it has them."""
+        return Moving(self.case.model_copy(update={"weight": None, "weights": (), "weight_seed": 0}))
+
+    @property
+    def on_base(self) -> Moving:
+        """What it does then: cases that differ in this alone need all weights at random but once."""
+        return Moving(self.case.model_copy(update={"random_seed": None}))
+
+    def is_like(self, other: Moving) -> bool:
+        """Whether the other does the same to every weight."""
+        said = ("weight", "weight_seed", "weights", "random_seed", "random_gain")
+        return all(getattr(self.case, field) == getattr(other.case, field) for field in said)
+
     def steps(self, name: str, dtype: str) -> list[tuple[int, float]]:
         """The seeds by which the weight is moved one after another, each with the factor that it has afterwards."""
         found = []
