@@ -215,7 +215,7 @@ def _refuse_too_many_drawn(truth: Truth) -> None:
     drawn = 0
     for case in truth.cases:
         if case.inputs_sha256 is not None and case.seed is not None:
-            drawn += cases.elements(truth.signature, case.batch, case.seed, case.kind)
+            drawn += cases.elements(truth.signature, case.batch, case.seed, case.kind, case.longest_times)
         if drawn > _MOST_DRAWN:
             raise BadInput(f"case {case.key!r} brings the inputs to draw to {drawn} elements: freeze the truth again")
 
@@ -298,7 +298,7 @@ def _drawn_again(case: Case, truth: Truth) -> dict[str, np.ndarray]:
             f"{cases.GENERATOR_VERSION}: freeze the truth again"
         )
     try:
-        inputs = cases.generate(truth.signature, case.batch, case.seed, case.kind)
+        inputs = cases.generate(truth.signature, case.batch, case.seed, case.kind, case.longest_times)
     except (ValueError, MemoryError) as error:  # numpy's, for a signature that no model has
         raise BadInput(f"case {case.key!r} can't be drawn: {one_line(error)}; freeze the truth again") from error
     if cases.sha256_of(inputs) != case.inputs_sha256:

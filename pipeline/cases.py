@@ -30,9 +30,11 @@ _SCALES = {f"scaled {scale:g}": scale for scale in (1e-6, 1e-3, 1e3, 1e6)}
 _FLOAT_KINDS = (*_SCALES, "zeros", "one hot")
 _ID_KINDS = ("smallest ids", "largest ids")
 _PADDINGS = ("padded left", "padded between", "not padded", "rows of padding")
-_LENGTHS = ("shortest", "longest")
+LONGEST = "longest"
+_LENGTHS = ("shortest", LONGEST)
 _ORDERS = ("rising lengths", "falling lengths")
-_LONGEST_CASE_IN_SHORTEST = 16
+# How many times the shortest free axes are in such a case: the first of these that the plan affords.
+LONGEST_TIMES = (16, 8, 4)
 
 
 def kinds(signature: Signature) -> tuple[str, ...]:
@@ -45,10 +47,15 @@ def kinds(signature: Signature) -> tuple[str, ...]:
         found += _ID_KINDS
     if any(_has_padding(spec) for spec in inputs):
         found += _PADDINGS
-    free = {axis for spec in inputs for axis in spec.shape if isinstance(axis, str)} - {"batch"}
+    free = free_axes(signature)
     found += _LENGTHS if free else ()
     found += _ORDERS if len(free) > 1 else ()
     return tuple(found)
+
+
+def kinds_by_signature(signature: Signature) -> tuple[str, ...]:
+    """Those of them whose inputs depend on what a signature admits: ids, padding, lengths."""
+    return tuple(kind for kind in kinds(signature) if kind != RANDOM and kind not in _FLOAT_KINDS)
 
 
 def reported_kinds(signature: Signature) -> tuple[str, ...]:
@@ -56,8 +63,26 @@ def reported_kinds(signature: Signature) -> tuple[str, ...]:
     return REPORTED_KINDS if any(_is_float(spec) for spec in signature.inputs) else ()
 
 
-def generate(signature: Signature, batch: int, seed: int, kind: str = RANDOM) -> dict[str, np.ndarray]:
-    """One case: an array for every input, in input order; the same for the same signature, batch, seed and kind.
+def free_axes(signature: Signature) -> tuple[str, ...]:
+    """The names of the axes that have no fixed size, but for the batch."""
+    named = {axis: None for spec in signature.inputs for axis in spec.shape if isinstance(axis, str)}
+    return tuple(axis for axis in named if axis != "batch")
+
+
+def usual_size(signature: Signature) -> int:
+    """What a free axis has in random cases on average: that of which it is most, 1 where there are no free axes."""
+    return max((lengths.usual for lengths in _lengths(signature)), default=1)
+
+
+def longest_size(signature: Signature, times: int) -> int:
+    """The same where free axes are so many times the shortest."""
+    return max((lengths.times(times) for lengths in _lengths(signature)), default=1)
+
+
+def generate(
+    signature: Signature, batch: int, seed: int, kind: str = RANDOM, longest_times: int = LONGEST_TIMES[0]
+) -> dict[str, np.ndarray]:
+    """One case: an array for every input, in input order; the same for the same arguments.
 
     Floats are standard normal, ids uniform within the input's bounds, other integers small. Every free axis but `batch`
     gets one size wherever its name occurs, one that its rule admits. A masked input `(batch, time, ...)` is padded on
@@ -70,7 +95,8 @@ def generate(signature: Signature, batch: int, seed: int, kind: str = RANDOM) ->
     - `smallest ids`, `largest ids`: every id (or other integer) the same, of those that are valid;
     - `padded left`, `padded between`, `not padded`, `rows of padding`: where the padding of masked inputs lies; in the
       last every other row has no valid step at all;
-    - `shortest`, `longest`: the free axes, from the shortest that the model takes to 16 times that, or to the longest;
+    - `shortest`, `longest`: the free axes, from the shortest that the model takes to `longest_times` that, or to the
+      longest that it takes;
     - `rising lengths`, `falling lengths`: each free axis one longer, or one shorter, than the one before it.
 
     Raises:
@@ -82,13 +108,15 @@ def generate(signature: Signature, batch: int, seed: int, kind: str = RANDOM) ->
     if kind not in (RANDOM, *_FLOAT_KINDS, *REPORTED_KINDS, *_ID_KINDS, *_PADDINGS, *_LENGTHS, *_ORDERS):
         raise BadInput(f"no cases of kind {kind!r} are drawn: they come from another version, freeze the truth again")
     rng = np.random.default_rng((seed, batch))
-    sizes = _axis_sizes(signature, batch, rng, kind)
+    sizes = _axis_sizes(signature, batch, rng, kind, longest_times)
     return {spec.name: _draw(spec, sizes, rng, kind) for spec in signature.inputs}
 
 
-def elements(signature: Signature, batch: int, seed: int, kind: str = RANDOM) -> int:
+def elements(
+    signature: Signature, batch: int, seed: int, kind: str = RANDOM, longest_times: int = LONGEST_TIMES[0]
+) -> int:
     """How many elements the inputs of a case have, told without drawing them."""
-    sizes = _axis_sizes(signature, batch, np.random.default_rng((seed, batch)), kind)
+    sizes = _axis_sizes(signature, batch, np.random.default_rng((seed, batch)), kind, longest_times)
     return sum(math.prod(_shape(spec, sizes)) for spec in signature.inputs)
 
 
@@ -101,7 +129,13 @@ def sha256_of(feed: Mapping[str, np.ndarray]) -> str:
     return sha.hexdigest()
 
 
-def _axis_sizes(signature: Signature, batch: int, rng: np.random.Generator, kind: str) -> dict[str, int]:
+def _lengths(signature: Signature) -> list[_Lengths]:
+    return [_Lengths(signature.rule(axis), signature.shortest_axis) for axis in free_axes(signature)]
+
+
+def _axis_sizes(
+    signature: Signature, batch: int, rng: np.random.Generator, kind: str, longest_times: int
+) -> dict[str, int]:
     sizes = {"batch": batch}
     ranges = {}
     for spec in signature.inputs:
@@ -110,7 +144,7 @@ def _axis_sizes(signature: Signature, batch: int, rng: np.random.Generator, kind
                 ranges[axis] = _Lengths(signature.rule(axis), signature.shortest_axis)
                 sizes[axis] = ranges[axis].drawn(rng)
     if kind in _LENGTHS:
-        times = _LONGEST_CASE_IN_SHORTEST if kind == "longest" else 1
+        times = longest_times if kind == LONGEST else 1
         sizes |= {axis: lengths.times(times) for axis, lengths in ranges.items()}
     elif kind in _ORDERS:
         # A model may read no further than the shorter of two axes that have to agree: only one order shows it.
@@ -133,6 +167,10 @@ class _Lengths:
     def drawn(self, rng: np.random.Generator) -> int:
         longest = self.times(_LONGEST_IN_SHORTEST)
         return self._step * int(rng.integers(self._shortest // self._step, longest // self._step + 1))
+
+    @property
+    def usual(self) -> int:
+        return (self._shortest + self.times(_LONGEST_IN_SHORTEST)) // 2
 
     def times(self, factor: int) -> int:
         return self._admitted(factor * self._shortest)

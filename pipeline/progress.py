@@ -27,9 +27,12 @@ _stage: ContextVar[str] = ContextVar("stage", default="")
 
 
 @contextmanager
-def listening(listener: Listener) -> Iterator[None]:
-    """Within this block `listener` is told of every stage that this thread begins, advances in and ends."""
-    token = _listeners.set((*_listeners.get(), listener))
+def listening(listener: Listener, *, alone: bool = False) -> Iterator[None]:
+    """Within this block `listener` is told of every stage that this thread begins, advances in and ends.
+
+    If it is `alone` those who listened before are not told.
+    """
+    token = _listeners.set((*(() if alone else _listeners.get()), listener))
     try:
         yield
     finally:

@@ -11,7 +11,7 @@ from pathlib import Path
 import keras
 import numpy as np
 
-from pipeline.bundle import CARD, ONNX_FILE, SAMPLES, TRUTH, read_cases, why_no_bundle, write_manifest
+from pipeline.bundle import CARD, ONNX_FILE, TRUTH, why_no_bundle, write_manifest
 from pipeline.errors import BadInput, CheckFailed
 from pipeline.export.artifacts import write_artifacts
 from pipeline.export.card import model_card
@@ -21,7 +21,8 @@ from pipeline.models.held_out import BATCH, in_batches, judged_metric
 from pipeline.models.task import Task
 from pipeline.oracle.asked import Asked
 from pipeline.oracle.asking import NoAnswer
-from pipeline.oracle.freeze import ask
+from pipeline.oracle.beside import frozen_beside
+from pipeline.oracle.freeze import Freezing
 from pipeline.progress import stage
 from pipeline.records import VERSIONED, Manifest, TaskMetric, Variant, Verdict, versions
 from pipeline.store import digest, digests, publishing, refusing_unwritable, temporary_folder
@@ -127,11 +128,14 @@ def _draft(
 ) -> Manifest:
     """Truth and artifacts in `scratch`, and the manifest that says so."""
     samples = _task_samples(task, asked) if options.samples is None else options.samples
-    truth = ask(asked, scratch, samples, effort=options.effort, apart=apart)
+    with stage("truth"):
+        freezing = Freezing(asked, samples, effort=options.effort)
+    with frozen_beside(freezing, scratch, apart) as beside:
+        feed = dict(freezing.first_inputs)
+        artifacts = write_artifacts(model, freezing.signature, feed, options, scratch, asked.snapshot)
+        truth = beside.truth()
     if apart is not None and (apart / TRUTH).is_file():
         truth = truth.model_copy(update={"notes": (*truth.notes, _JUDGED_APART)})
-    feed = dict(read_cases(scratch / SAMPLES, truth)[0].inputs)
-    artifacts = write_artifacts(model, truth.signature, feed, options, scratch, asked.snapshot)
     return Manifest(
         model=labels.name,
         variant=labels.variant,

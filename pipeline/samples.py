@@ -34,6 +34,12 @@ class Samples:
     inputs: Mapping[str, np.ndarray]
     rows: int
 
+    def longest_axis(self, signature: Signature) -> int:
+        """The size of the longest axis that is free in a signature, but for the batch; 1 without any."""
+        shapes = [(spec.shape, self.inputs[spec.name].shape) for spec in signature.inputs]
+        pairs = [pair for names, sizes in shapes for pair in list(zip(names, sizes, strict=True))[1:]]
+        return max((size for axis, size in pairs if isinstance(axis, str)), default=1)
+
     def first(self, rows: int) -> dict[str, np.ndarray]:
         """The first rows of every input; an input without a batch (of rank 0) is as it is."""
         return {name: array[:rows] if array.ndim else array for name, array in self.inputs.items()}

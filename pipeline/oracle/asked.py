@@ -13,7 +13,7 @@ import numpy as np
 from pipeline.graph.flatten import flatten_labelled
 from pipeline.graph.read import read
 from pipeline.graph.weights import named_weights
-from pipeline.oracle.asking import Answers, Moves, Oracle, opened
+from pipeline.oracle.asking import NONE_MOVED, Answers, Moves, Oracle, opened
 from pipeline.oracle.snapshot import Snapshot
 from pipeline.oracle.traced import Traced, input_key, output_key, traced
 from pipeline.oracle.work import work_of
@@ -78,12 +78,22 @@ class Asked:
         self.snapshot.take_again()
         self._hand_over()
 
+    def interrupt(self) -> None:
+        """Have the question that another thread waits for end without an answer."""
+        self._oracle.interrupt()
+
     def work(self, free_axis: int) -> Work:
         """What a row amounts to, an axis that is free counted at this size."""
         return work_of(self._traced.served, free_axis)
 
     def answers(
-        self, feed: Arrays, limits: Limits, moves: Moves = (), *, draws: int | None = None, at_scale: bool = False
+        self,
+        feed: Arrays,
+        limits: Limits,
+        moves: Moves = NONE_MOVED,
+        *,
+        draws: int | None = None,
+        at_scale: bool = False,
     ) -> Answers:
         """What the model answers, by the names of inputs and outputs.
 

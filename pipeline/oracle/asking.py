@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,16 +16,36 @@ from pipeline.workers.conversation import Conversation, Died
 from pipeline.workers.limits import LimitReached, Limits, free_memory
 
 Arrays = Mapping[str, np.ndarray]
-# Weights by the number of their copy, each with the seed by which it is moved, and the factor that it has afterwards.
-Moves = Sequence[tuple[int, int, float]]
+# A weight by the number of its copy, the seed by which it is moved, and the factor that it has afterwards.
+Move = tuple[int, int, float]
 
 # One processor's single precision is not a GPU's, which rounds to ten bits in products (TF32): answers are a CPU's.
 _ENVIRON = {"CUDA_VISIBLE_DEVICES": "-1"}
 _START_S = 300.0  # to load TensorFlow and a model, on a busy machine too
 
 
+@dataclass(frozen=True)
+class Moves:
+    """Weights that have other values in a case.
+
+    Attributes:
+        base: moved first, and left so until a case has another base: weights at random.
+        others: moved from there, for one case.
+    """
+
+    base: tuple[Move, ...] = ()
+    others: tuple[Move, ...] = ()
+
+
+NONE_MOVED = Moves()
+
+
 class NoAnswer(Exception):
     """The model gave no answer; the message says what it said, or which limit it reached."""
+
+
+class NoAnswerInTime(NoAnswer):
+    """The model reached a limit of time or memory."""
 
 
 @dataclass(frozen=True)
@@ -75,7 +95,7 @@ class Oracle:
         self,
         feed: Arrays,
         limits: Limits,
-        moves: Moves = (),
+        moves: Moves = NONE_MOVED,
         *,
         in_float64: bool = True,
         draws: int = DRAWS,
@@ -101,7 +121,8 @@ class Oracle:
             "do": "answer",
             "inputs": str(inputs),
             "out": str(out),
-            "moves": list(moves),
+            "base": list(moves.base),
+            "moves": list(moves.others),
             "float64": in_float64,
             "draws": draws,
             "measure": at_scale,
@@ -123,11 +144,16 @@ class Oracle:
             self._told(conversation.ask(question, limits))
         except (LimitReached, Died) as end:
             self.close()
-            raise NoAnswer(str(end)) from end
+            raise (NoAnswerInTime if isinstance(end, LimitReached) else NoAnswer)(str(end)) from end
 
     def _told(self, answer: dict[str, Any]) -> None:
         if "error" in answer:
             raise NoAnswer(answer["error"])
+
+    def interrupt(self) -> None:
+        """End the process under whoever waits for its answer, which is that there is none."""
+        if self._conversation is not None:
+            self._conversation.interrupt()
 
     def close(self) -> None:
         """End the process."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -14,20 +15,20 @@ from pipeline import cases, weight_values
 from pipeline.errors import BadInput
 from pipeline.oracle.archive import Archive
 from pipeline.oracle.asked import Asked, limits_of, limits_of_reported
-from pipeline.oracle.asking import Answers, Moves, NoAnswer
+from pipeline.oracle.asking import NONE_MOVED, Answers, Moves, NoAnswer
+from pipeline.oracle.first_signature import refusal, that_runs
 from pipeline.oracle.own_sizes import refuse_own_sizes
-from pipeline.oracle.questions import Question, ordinary, real, reported, tries
+from pipeline.oracle.questions import Question, ordinary, real, reported
 from pipeline.oracle.rounds import bases, can_be_moved, hide_something, moves, moves_seed, round_cases
 from pipeline.oracle.visibility import most_visible, tried
 from pipeline.progress import advance, stage
-from pipeline.records import Budget, Case, Effort, Signature, Truth
-from pipeline.samples import Samples, fitting_samples
+from pipeline.records import Budget, Case, Effort, Truth
 from pipeline.store import digest, refusing_unwritable, write_record
 from pipeline.truth import plan as plans
 from pipeline.truth.budgets import Answered, Settled, budgets, judged_by_feature
 from pipeline.truth.eager import eager_differences
 from pipeline.truth.float64 import MOST_ELEMENTS
-from pipeline.truth.trial import candidates, first_that_fits, static_batch
+from pipeline.truth.trial import static_batch
 from pipeline.workers.limits import free_memory
 
 Arrays = Mapping[str, np.ndarray]
@@ -84,7 +85,11 @@ def ask(
             publish them.
     """
     with stage("truth"):
-        return _Freezing(asked, samples, seed, effort).to_disk(folder, apart)
+        return Freezing(asked, samples, seed, effort).to_disk(folder, apart)
+
+
+class Stopped(Exception):
+    """Another thread has stopped the asking."""
 
 
 @dataclass
@@ -95,10 +100,29 @@ class _Held:
     settled: list[Settled]
 
 
-class _Freezing:
-    """One asking of all that is planned; lives as long as it takes."""
+class Freezing:
+    """One asking of all that is planned; lives as long as it takes.
 
-    def __init__(self, asked: Asked, samples: Mapping[str, ArrayLike] | None, seed: int, effort: Effort) -> None:
+    Attributes:
+        signature: under which the model runs.
+
+    Args:
+        asked: the model, and who answers.
+        samples: real inputs by name.
+        seed: of the random inputs.
+        effort: how much is asked.
+
+    Raises:
+        BadInput: if the model runs on no inputs.
+    """
+
+    def __init__(
+        self,
+        asked: Asked,
+        samples: Mapping[str, ArrayLike] | None = None,
+        seed: int = SEED,
+        effort: Effort = "standard",
+    ) -> None:
         self._asked, self._seed, self._effort = asked, seed, effort
         self._shared = tuple(each for each in asked.weights if each.is_shared and can_be_moved(each))
         elements = sum(asked.snapshot.value(each.variable).size for each in asked.weights)
@@ -107,13 +131,34 @@ class _Freezing:
         self._no_float64 = asked.no_float64
         self._not_judged: list[str] = []
         self._first_answered: tuple[Arrays, Arrays] | None = None
-        self._signature, self._samples, self._refused = self._that_runs(samples)
-        free_axis = 5 * self._signature.shortest_axis // 2  # sizes are drawn from the shortest to four times that
-        self._work = asked.work(free_axis)
+        found = that_runs(asked, samples, seed)
+        self.signature, self._samples, self._refused = found.signature, found.samples, found.refused
+        real_size = 1 if self._samples is None else self._samples.longest_axis(self.signature)
+        self._work = asked.work(max(cases.usual_size(self.signature), real_size))
+        self._longest = found.longest
         self._plan = self._planned()
+        self._is_stopped = threading.Event()
+
+    @property
+    def first_inputs(self) -> Arrays:
+        """The inputs of the first case, by name."""
+        if self._refused is None:
+            return ordinary(self.signature, self._plan.plan, self._seed)[0].feed
+        assert self._samples is not None
+        return real(self._samples, self._plan.plan)[0].feed
+
+    def stop(self) -> None:
+        """Have `to_disk`, in whichever thread it runs, end with `Stopped` soon."""
+        self._is_stopped.set()
+        self._asked.interrupt()
 
     def to_disk(self, folder: Path, apart: Path | None) -> Truth:
-        """Ask everything, and write it down."""
+        """Ask everything, and write it down.
+
+        Raises:
+            BadInput: if nothing may be published of the only inputs that it runs on, or the folder can't be written.
+            Stopped: if another thread has stopped it.
+        """
         if self._refused is not None and apart is not None:
             raise BadInput(
                 f"{self._refused}; it runs on the samples, of which nothing is published unasked: let their first rows "
@@ -121,22 +166,22 @@ class _Freezing:
             )
         own, of_real = self._answered(apart is not None)
         if apart is not None and of_real.settled:
-            told = dict.fromkeys(cases.kinds(self._signature), "drawn inputs have a truth of their own")
+            told = dict.fromkeys(cases.kinds(self.signature), "drawn inputs have a truth of their own")
             self._written(apart, of_real, told, ())
-        notes = self._eager_notes(budgets(self._asked.model, self._signature, _judged(own.settled)))
+        notes = self._eager_notes(budgets(self._asked.model, self.signature, _judged(own.settled)))
         return self._written(folder, own, self._not_asked(own), notes)
 
     def _written(self, folder: Path, held: _Held, not_asked: dict[str, str], notes: tuple[str, ...]) -> Truth:
         judged = _judged(held.settled)
-        held.archive.add_noise(held.settled, judged_by_feature(self._signature, judged))
+        held.archive.add_noise(held.settled, judged_by_feature(self.signature, judged))
         samples = folder / "samples.npz"
         with refusing_unwritable(folder):
             np.savez_compressed(samples, **held.archive.arrays)  # type: ignore[arg-type]
         values = {each.name: self._asked.snapshot.value(each.variable) for each in self._asked.weights}
         truth = Truth(
-            signature=self._signature,
+            signature=self.signature,
             cases=tuple(each.case for each in held.settled),
-            budgets=budgets(self._asked.model, self._signature, judged),
+            budgets=budgets(self._asked.model, self.signature, judged),
             weights={name: weight_values.digest_of(value) for name, value in values.items()},
             generator=cases.GENERATOR_VERSION,
             no_float64=self._no_float64,
@@ -152,7 +197,7 @@ class _Freezing:
     def _not_asked(self, held: _Held) -> dict[str, str]:
         """The kinds that the signature asks for and of which no case is there, each with the reason that was told."""
         there = {each.case.kind for each in held.settled}
-        missing = [kind for kind in cases.kinds(self._signature) if kind not in there]
+        missing = [kind for kind in cases.kinds(self.signature) if kind not in there]
         if self._refused is not None:
             return dict.fromkeys(missing, self._refused)
         starts = {kind: f"case {kind.replace(' ', '_')}" for kind in missing}
@@ -163,50 +208,34 @@ class _Freezing:
 
     # --- what is asked -------------------------------------------------------------------------------------------
 
-    def _that_runs(self, samples: Mapping[str, ArrayLike] | None) -> tuple[Signature, Samples | None, str | None]:
-        """The signature with the widest promises under which the model runs on drawn inputs, and the samples by it.
-
-        Where it runs on none, and there are samples: the first signature that those fit, and what the model said.
-        """
-        first: NoAnswer | None = None
-        offered = list(candidates(self._asked.model, self._asked.signature))
-        for candidate in offered:
-            try:
-                for question in tries(candidate, self._seed):
-                    self._asked.answers(question.feed, limits_of(0.0))
-            except NoAnswer as error:
-                first = first or error
-            else:
-                return candidate, None if samples is None else fitting_samples(samples, candidate), None
-        if samples is None:
-            raise _refusal(first)
-        signature, fitting = first_that_fits(offered, samples)
-        return signature, fitting, f"the model does not run on inputs drawn from its signature: {first}"
-
     def _planned(self) -> plans.Asked:
         return plans.planned(
             self._effort,
             self._work,
-            kinds=len(cases.kinds(self._signature)) - 1,
+            kinds=len(cases.kinds(self.signature)) - 1,
             shared=len(self._shared),
             base_cases=int(self._is_randomised),
             free_memory=free_memory(),
-            static_batch=static_batch(self._signature),
+            static_batch=static_batch(self.signature),
             has_decisions=self._has_decisions,
+            longest=self._longest,
         )
 
     @property
     def _has_decisions(self) -> bool:
-        return any(not spec.dtype.startswith(("float", "bfloat")) for spec in self._signature.outputs)
+        return any(not spec.dtype.startswith(("float", "bfloat")) for spec in self.signature.outputs)
 
     def _cost(self, question: Question, draws: int) -> float:
-        return self._work.case(question.case.batch, plans.with_decisions(draws, self._has_decisions))
+        long = self._longest if question.case.kind == cases.LONGEST else None
+        work = self._work if long is None else long.work
+        return work.case(question.case.batch, plans.with_decisions(draws, self._has_decisions))
 
     def _moved_cases(self, inputs: Question) -> list[Case]:
         """The cases with other weights: at random where the model's own hide something, and the rounds."""
 
-        def answered(case: Case) -> Answers | None:
-            draws = 0 if self._no_float64 is None else None
+        def answered(case: Case, in_float64: bool) -> Answers | None:
+            self._goes_on(0, 1)
+            draws = 0 if in_float64 and self._no_float64 is None else None
             try:
                 return self._asked.answers(inputs.feed, limits_of(0.0), self._moves(case), draws=draws)
             except NoAnswer:
@@ -237,7 +266,7 @@ class _Freezing:
         plan = self._plan.plan
         own = _Held(Archive(), [])
         of_real = _Held(Archive(), []) if is_apart else own
-        drawn = ordinary(self._signature, plan, self._seed) if self._refused is None else []
+        drawn = ordinary(self.signature, plan, self._seed) if self._refused is None else []
         rows = [] if self._samples is None else real(self._samples, plan)
         plain = [each for each in drawn if each.case.kind == cases.RANDOM] or rows
         scale = max(
@@ -248,27 +277,28 @@ class _Freezing:
         first = self._first(scale)
         inputs = next((each for each in plain if each.case.batch >= plan.round_batch), plain[0])
         moved = self._moved_cases(inputs)
-        odd = reported(self._signature, plan, self._seed) if self._refused is None else []
+        odd = reported(self.signature, plan, self._seed) if self._refused is None else []
         total = len(drawn) + len(rows) + len(moved) + len(odd)
         for number, question in enumerate([*drawn, *rows]):
-            advance(number, total)
+            self._goes_on(number, total)
             answers = first if question is scale else self._judged_answers(question, self._plan.draws)
             self._keep(own if number < len(drawn) else of_real, question, answers)
         self._ask_moved(own, moved, inputs, total - len(moved) - len(odd), total)
         for number, question in enumerate(odd, start=total - len(odd)):
-            advance(number, total)
+            self._goes_on(number, total)
             self._keep(own, question, self._reported_answers(question))
         return own, of_real
 
     def _first(self, question: Question) -> Answers:
         """The answer that decides whether the model runs at all, and whether it does in float64."""
+        self._goes_on(0, 1)
         cost = self._cost(question, self._plan.draws)
         draws = self._plan.draws if self._no_float64 is None else None
         try:
             answers = self._asked.answers(question.feed, limits_of(cost), draws=draws, at_scale=True)
         except NoAnswer as failed:
             if draws is None:
-                raise _refusal(failed) from failed
+                raise refusal(failed) from failed
             self._no_float64 = f"the model does not run in float64: {failed}"
             return self._first(question)
         wide = answers.float64 or answers.float32
@@ -279,7 +309,7 @@ class _Freezing:
         return answers
 
     def _judged_answers(
-        self, question: Question, draws: int, moved: Moves = (), *, at_scale: bool = False
+        self, question: Question, draws: int, moved: Moves = NONE_MOVED, *, at_scale: bool = False
     ) -> Answers | None:
         """The answers to a case that is to be judged; None if there are none, which is told."""
         cost = self._cost(question, draws)
@@ -303,12 +333,22 @@ class _Freezing:
         """The cases with moved weights. A round that affords no noise of its own has that of what it changes."""
         noise = next((each for each in held.settled if each.case.key == inputs.case.key), None)
         for number, case in enumerate(moved, start=done):
-            advance(number, total)
+            self._goes_on(number, total)
             question = Question(case, inputs.feed)
             draws = self._plan.round_draws if case.weights else self._plan.draws
             answers = self._judged_answers(question, draws, self._moves(case), at_scale=not case.weights)
             kept = self._keep(held, question, answers, noise if case.weights and not draws else None)
             noise = noise if case.weights else kept
+
+    def _goes_on(self, done: int, total: int) -> None:
+        """Say how far it has come, before each question.
+
+        Raises:
+            Stopped: if it shall go no further.
+        """
+        if self._is_stopped.is_set():
+            raise Stopped
+        advance(done, total)
 
     def _keep(
         self, held: _Held, question: Question, answers: Answers | None, like: Settled | None = None
@@ -316,12 +356,12 @@ class _Freezing:
         """Add a case with its answers, large ones reduced, if there is room for them; with the noise of another's."""
         if answers is None:
             return None
-        refuse_own_sizes(self._signature, question.feed, answers.float32)
+        refuse_own_sizes(self.signature, question.feed, answers.float32)
         float64 = None if question.case.is_reported else answers.float64
         answered = Answered(question.case, answers.float32, float64, answers.noisy, answers.decided)
         self._first_answered = self._first_answered or (question.feed, answers.float32)
         for beyond in (_WHOLE, _REDUCED):
-            settled = answered.settled(self._signature, beyond)
+            settled = answered.settled(self.signature, beyond)
             settled = settled if like is None or float64 is None else settled.with_noise_of(like)
             stored = held.archive.add(settled, question.feed)
             if stored is not None:
@@ -334,15 +374,8 @@ class _Freezing:
         """Where the eager call differs, on inputs that the compiled one has answered within its limits."""
         assert self._first_answered is not None
         with self._asked.snapshot.read():
-            return eager_differences(self._asked.model, self._signature, self._first_answered, found)
+            return eager_differences(self._asked.model, self.signature, self._first_answered, found)
 
 
 def _judged(settled: list[Settled]) -> list[Settled]:
     return [each for each in settled if not each.case.is_reported]
-
-
-def _refusal(failed: NoAnswer | None) -> BadInput:
-    return BadInput(
-        f"the model does not run on inputs drawn from its signature: {failed}; give samples that it runs on "
-        "(--samples FILE.npz, ExportOptions(samples=...)) or static shapes to its inputs, or check that it runs at all"
-    )

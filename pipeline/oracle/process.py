@@ -7,6 +7,7 @@ It takes questions from `asking.py`, line by line. It knows no Keras, and nothin
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -30,6 +31,8 @@ class _Answering:
         loaded = tf.saved_model.load(str(folder))
         self._loaded = loaded  # the functions live as long as it does
         self._copies = list(loaded.copies)
+        self._base: list[Any] = []
+        self._moved = _Moved(self._copies, self._base)
         self._served = loaded.signatures["served"]
         noisy = loaded.signatures.get("noisy", None)
         self._draws = None if noisy is None else Draws(lambda *asked: self._noisy(noisy, *asked), _units(folder))
@@ -37,11 +40,14 @@ class _Answering:
     def answer(self, asked: Mapping[str, Any]) -> dict[str, Any]:
         """Answer one case, and write what came out to a file.
 
-        `moves` lists weights by number, each with the seed by which it is moved and the factor that it has afterwards;
-        one that is there twice is moved twice.
+        `base` and `moves` list weights by number, each with the seed by which it is moved and the factor that it has
+        afterwards. Those of `base` are moved first, and stay so until another is asked for.
         """
         feed = _read(Path(asked["inputs"]))
-        with _Moved(self._copies, asked["moves"]):
+        if asked["base"] != self._base:
+            self._moved.close()
+            self._moved, self._base = _Moved(self._copies, asked["base"]), asked["base"]
+        with contextlib.closing(_Moved(self._copies, asked["moves"])):
             groups = {"f32": self._serve(feed)}
             if self._draws is not None and asked["float64"]:
                 groups |= self._wide(self._draws, _widened(feed), asked)
@@ -80,24 +86,21 @@ class _Answering:
 
 
 class _Moved:
-    """Within this block weights are moved; afterwards they are what they were."""
+    """Weights that are moved from here on, until this is closed."""
 
     def __init__(self, copies: list[Any], moves: list[tuple[int, int, float]]) -> None:
         self._copies = copies
-        self._moves = moves
-        self._own: dict[int, np.ndarray] = {}
+        self._before: dict[int, np.ndarray] = {}
+        for number, seed, gain in moves:
+            value = np.asarray(copies[number].read_value())
+            self._before[number] = value
+            copies[number].assign(scaled(moved(value, seed), gain))
 
-    def __enter__(self) -> None:
-        for number, seed, gain in self._moves:
-            copy = self._copies[number]
-            value = np.asarray(copy.read_value())
-            self._own.setdefault(number, value)
-            copy.assign(scaled(moved(value, seed), gain))
-
-    def __exit__(self, *args: object) -> None:
-        for number, value in self._own.items():
+    def close(self) -> None:
+        """Give them the values that they had."""
+        for number, value in self._before.items():
             self._copies[number].assign(value)
-        self._own.clear()
+        self._before.clear()
 
 
 def _units(folder: Path) -> np.ndarray:

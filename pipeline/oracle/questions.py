@@ -10,12 +10,13 @@ import numpy as np
 from pipeline import cases
 from pipeline.records import Case, Plan, Signature
 from pipeline.samples import Samples
+from pipeline.truth.plan import Longest
 from pipeline.truth.trial import static_batch
 
 Arrays = Mapping[str, np.ndarray]
 
 REPORTED_BATCH = 3  # of cases that are reported and not judged
-_TRIED_BATCH = 3
+_TRIED_BATCH = 2
 
 
 @dataclass(frozen=True)
@@ -26,25 +27,38 @@ class Question:
     feed: Arrays
 
 
-def drawn(signature: Signature, kind: str, batch: int, seed: int) -> Question:
+def drawn(
+    signature: Signature, kind: str, batch: int, seed: int, longest_times: int = cases.LONGEST_TIMES[0]
+) -> Question:
     """A case of a kind."""
     key = f"{kind.replace(' ', '_')}{'' if kind == cases.RANDOM else '_'}{batch}"
-    return Question(Case(key=key, kind=kind, batch=batch, seed=seed), cases.generate(signature, batch, seed, kind))
+    case = Case(key=key, kind=kind, batch=batch, seed=seed, longest_times=longest_times)
+    return Question(case, cases.generate(signature, batch, seed, kind, longest_times))
 
 
-def tries(signature: Signature, seed: int) -> Iterator[Question]:
-    """A few rows of every kind: what a model runs on these it may be asked more of."""
+def tries(signature: Signature, seed: int, longest: Longest | None) -> Iterator[Question]:
+    """A few rows of every kind that a signature decides: what a model runs on these it may be asked more of.
+
+    Scaled inputs and zeros say nothing of a signature. Of the case of long axes no more rows than `longest` affords.
+    """
     static = static_batch(signature)
     for batch in (1, _TRIED_BATCH) if static is None else (static,):
         yield drawn(signature, cases.RANDOM, batch, seed)
-    for kind in cases.kinds(signature)[1:]:
-        yield drawn(signature, kind, static or _TRIED_BATCH, seed)
+    for kind in cases.kinds_by_signature(signature):
+        if kind == cases.LONGEST and longest is not None:
+            yield drawn(signature, kind, static or longest.rows(_TRIED_BATCH), seed, longest.times)
+        else:
+            yield drawn(signature, kind, static or _TRIED_BATCH, seed)
 
 
 def ordinary(signature: Signature, plan: Plan, seed: int) -> list[Question]:
     """Random inputs at each batch size, then one case of each other kind."""
     random = [drawn(signature, cases.RANDOM, batch, seed) for batch in plan.batches]
-    return [*random, *(drawn(signature, kind, plan.kind_batch, seed) for kind in cases.kinds(signature)[1:])]
+    others = [kind for kind in cases.kinds(signature)[1:] if kind != cases.LONGEST]
+    found = [*random, *(drawn(signature, kind, plan.kind_batch, seed) for kind in others)]
+    if cases.LONGEST in cases.kinds(signature):
+        found.append(drawn(signature, cases.LONGEST, plan.longest_batch or plan.kind_batch, seed, plan.longest_times))
+    return found
 
 
 def reported(signature: Signature, plan: Plan, seed: int) -> list[Question]:

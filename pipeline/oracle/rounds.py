@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 
 from pipeline.graph.weights import Weight
+from pipeline.oracle.asking import Move, Moves
 from pipeline.oracle.snapshot import Snapshot
 from pipeline.oracle.visibility import GAINS
 from pipeline.records import Case
@@ -76,11 +77,15 @@ def moves_seed(seed: int) -> int:
     return seed + 1
 
 
-def moves(case: Case, weights: Sequence[Weight], snapshot: Snapshot) -> list[tuple[int, int, float]]:
-    """The weights that a case moves: the number of their copy, a seed and a factor each (`weight_map.perturb`)."""
+def moves(case: Case, weights: Sequence[Weight], snapshot: Snapshot) -> Moves:
+    """The weights that a case moves (`weight_map.perturb`)."""
+
+    def steps(moving: Moving) -> tuple[Move, ...]:
+        return tuple(
+            (snapshot.number(each.variable), seed, gain)
+            for each in weights
+            for seed, gain in moving.steps(each.name, str(each.variable.dtype))
+        )
+
     moving = Moving(case)
-    return [
-        (snapshot.number(each.variable), seed, gain)
-        for each in weights
-        for seed, gain in moving.steps(each.name, str(each.variable.dtype))
-    ]
+    return Moves(steps(moving.base), steps(moving.on_base))

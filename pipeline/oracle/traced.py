@@ -20,6 +20,7 @@ import tensorflow as tf
 from pipeline.errors import BadInput, PipelineError, one_line, told
 from pipeline.graph.call import named_call
 from pipeline.graph.fresh import NotRebuildable
+from pipeline.graph.gradients import without_own_gradients
 from pipeline.oracle.snapshot import Snapshot
 from pipeline.oracle.tables import tables_read
 from pipeline.records import InputSpec, Shape, Signature, TensorSpec
@@ -112,6 +113,7 @@ def _served(model: keras.Model, signature: Signature, snapshot: Snapshot) -> Any
     def positional(*tensors: Any) -> dict[str, Any]:
         with snapshot.read():
             answers = call(dict(zip(names, tensors, strict=True)))
+        without_own_gradients(tf.compat.v1.get_default_graph())
         return {output_key(index): tf.identity(answers[spec.name]) for index, spec in enumerate(signature.outputs)}
 
     specs = [tensor_spec(spec, spec.dtype, input_key(index)) for index, spec in enumerate(signature.inputs)]
@@ -160,7 +162,9 @@ def _reading_copies(
     def reading(inputs: Any) -> dict[str, Any]:
         instead = [(wide, tf.cast(snapshot.copy_of(own).read_value(), wide.dtype)) for wide, own in pairs]
         with snapshot.read(instead):
-            return call(inputs)
+            answers = call(inputs)
+        without_own_gradients(tf.compat.v1.get_default_graph())
+        return answers
 
     return reading
 

@@ -26,6 +26,8 @@ class Case(Record):
     `seed_of` makes of its name and `weight_seed`; and before that, in a case with `random_seed`, every floating-point
     weight of the model by that one, times `random_gain` where it has two axes or more (`weight_map/perturb.py`). A case
     of format 1 has one `weight` (`weight_values.perturbed`).
+
+    Free axes of a case of kind `longest` are `longest_times` the shortest.
     """
 
     key: str
@@ -39,6 +41,7 @@ class Case(Record):
     weights: tuple[str, ...] = ()
     random_seed: Size | None = None
     random_gain: float = 1.0
+    longest_times: Count = 16
 
     @property
     def is_moved(self) -> bool:
@@ -78,7 +81,8 @@ class Plan(Record):
 
     `effort` was asked for. `batches` are the sizes of random cases, `kind_batch` that of every other kind,
     `round_batch` that of each round of moved weights, of which there are `rounds`; the weights that they ask are
-    `shared`. `operations` and `elements` count one row through the model: arithmetic operations, and elements that
+    `shared`. The case of long axes has `longest_batch` rows (None: `kind_batch`), and axes `longest_times` the
+    shortest. `operations` and `elements` count one row through the model: arithmetic operations, and elements that
     come out of operations; `row_bytes` is the memory that a row of it needs in float64. `cost` is what it all amounts
     to, in seconds of an imaginary machine, and `affordable` what it may come to where effort is `standard`. `thinned`
     says what is less than a thorough export asks, and why.
@@ -88,6 +92,8 @@ class Plan(Record):
     batches: tuple[Count, ...]
     kind_batch: Count
     round_batch: Count
+    longest_batch: Count | None = None
+    longest_times: Count = 16
     rounds: Count
     shared: Count
     operations: float

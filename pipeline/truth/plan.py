@@ -8,8 +8,10 @@ float64, and in float64 with noise inside.
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
+from pipeline.cases import LONGEST_TIMES
 from pipeline.records import Effort, Plan
 
 # Of noise: where the terms of a sum cancel, noise of like signs cancels too, and one draw of signs may show nothing.
@@ -36,6 +38,8 @@ AFFORDABLE_S = 15.0
 _SHARE_OF_MEMORY = 0.25
 _MOST_BYTES = 2**27
 _LEAST_ROWS = 2  # one size of a batch above 1
+# Of what is affordable the case of long axes may take so much.
+_SHARE_OF_LONGEST = 0.2
 
 
 @dataclass(frozen=True)
@@ -66,6 +70,39 @@ class Work:
     def case(self, rows: int, draws: int) -> float:
         """Seconds of a case of so many rows."""
         return rows * self.row(draws) + self.nodes * _S_PER_NODE * (2 + draws)
+
+
+@dataclass(frozen=True)
+class Longest:
+    """The case of long axes: `times` the shortest. `work` is of one row of it, `most_rows` what memory allows."""
+
+    times: int
+    work: Work
+    most_rows: int
+
+    def rows(self, batch: int) -> int:
+        """How many of so many rows."""
+        return min(batch, self.most_rows)
+
+
+def longest(offered: Iterable[tuple[int, Work]], free_memory: int) -> Longest | None:
+    """The first of the lengths offered of which two rows are affordable, else the last; None where none is offered.
+
+    Args:
+        offered: how many times the shortest, with the work of a row then; the longest first.
+        free_memory: of the machine, in bytes.
+    """
+    found = None
+    for times, work in offered:
+        rows = _allowed(free_memory) // max(1, work.row_bytes)
+        found = Longest(times, work, max(1, rows))
+        if rows >= _LEAST_ROWS and work.case(_LEAST_ROWS, DRAWS) <= _SHARE_OF_LONGEST * AFFORDABLE_S:
+            break
+    return found
+
+
+def _allowed(free_memory: int) -> int:
+    return min(_MOST_BYTES, int(_SHARE_OF_MEMORY * free_memory))
 
 
 @dataclass(frozen=True)
@@ -111,6 +148,7 @@ def planned(
     static_batch: int | None,
     *,
     has_decisions: bool = False,
+    longest: Longest | None = None,
 ) -> Asked:
     """The plan of an export.
 
@@ -124,24 +162,31 @@ def planned(
         free_memory: of the machine, in bytes.
         static_batch: of every case, where the model fixes one.
         has_decisions: whether some outputs are integers or truth values, which take draws of noise of their own.
+        longest: the case of long axes, which is one of the kinds; None where no axis is free.
     """
     rounds = rounds_of(shared)
     levels = {"thorough": _LEVELS[:1], "standard": _LEVELS, "quick": (_LEAST,)}[effort]
-    allowed = min(_MOST_BYTES, int(_SHARE_OF_MEMORY * free_memory))
-    most_rows = max(_LEAST_ROWS, allowed // max(1, work.row_bytes))
+    most_rows = max(_LEAST_ROWS, _allowed(free_memory) // max(1, work.row_bytes))
+
+    def longest_rows(of_kind: int) -> int | None:
+        return None if longest is None else static_batch or longest.rows(of_kind)
 
     def cost(level: _Level) -> float:
         fixed = [static_batch] if static_batch is not None else _that_fit(level.batches, most_rows)
         of_kind, of_round = (static_batch or min(each, most_rows) for each in (level.kind_batch, level.round_batch))
-        ordinary = [*fixed, *[of_kind] * kinds, *[of_round] * base_cases]
+        ordinary = [*fixed, *[of_kind] * (kinds - (longest is not None)), *[of_round] * base_cases]
         draws, round_draws = (with_decisions(each, has_decisions) for each in (level.draws, level.round_draws))
-        return sum(work.case(rows, draws) for rows in ordinary) + rounds * work.case(of_round, round_draws)
+        long = 0.0 if longest is None else longest.work.case(longest_rows(of_kind) or 1, draws)
+        return sum(work.case(rows, draws) for rows in ordinary) + long + rounds * work.case(of_round, round_draws)
 
     chosen = next((level for level in levels if cost(level) <= AFFORDABLE_S), levels[-1])
+    kind_batch = static_batch or min(chosen.kind_batch, most_rows)
     plan = Plan(
         effort=effort,
         batches=(static_batch,) if static_batch is not None else tuple(_that_fit(chosen.batches, most_rows)),
-        kind_batch=static_batch or min(chosen.kind_batch, most_rows),
+        kind_batch=kind_batch,
+        longest_batch=longest_rows(kind_batch),
+        longest_times=LONGEST_TIMES[0] if longest is None else longest.times,
         round_batch=static_batch or min(chosen.round_batch, most_rows),
         rounds=rounds,
         shared=shared,
@@ -150,7 +195,10 @@ def planned(
         row_bytes=work.row_bytes,
         cost=cost(chosen),
         affordable=AFFORDABLE_S if effort == "standard" else None,
-        thinned=tuple(_thinned(effort, chosen, cost(_LEVELS[0]), most_rows, static_batch)),
+        thinned=(
+            *_thinned(effort, chosen, cost(_LEVELS[0]), most_rows, static_batch),
+            *_shortened(longest, kind_batch, static_batch),
+        ),
     )
     return Asked(plan, chosen.draws, chosen.round_draws)
 
@@ -200,6 +248,16 @@ def _thinned(effort: Effort, level: _Level, whole: float, most_rows: int, static
     if level.round_draws < thorough.round_draws:
         told.append(f"rounds of moved weights take the noise of the case that they change: {why}")
     return told
+
+
+def _shortened(longest: Longest | None, kind_batch: int, static_batch: int | None) -> Iterator[str]:
+    """What the case of long axes has less of, and why."""
+    if longest is None:
+        return
+    if longest.times < LONGEST_TIMES[0]:
+        yield f"axes {longest.times} times the shortest at most, not {LONGEST_TIMES[0]}: a row would take too much"
+    if static_batch is None and longest.rows(kind_batch) < kind_batch:
+        yield f"{longest.rows(kind_batch)} rows of the longest axes, not {kind_batch}: they would take too much memory"
 
 
 def _listed(numbers: tuple[int, ...]) -> str:

@@ -88,6 +88,10 @@ class Conversation:
         ended = f"ended by signal {-status}" if status < 0 else f"ended with status {status}"
         return f"{ended}{': ' + lines[-1].strip() if lines else ''}"
 
+    def interrupt(self) -> None:
+        """End the process, so that another thread that waits for its answer hears of its end."""
+        kill_family(self._process)
+
     def close(self) -> None:
         """End the process and its children."""
         kill_family(self._process)

@@ -68,3 +68,23 @@ def test_noise_keeps_its_scale_when_the_process_is_started_again() -> None:
     (output,) = before.float32
     for one, other in zip(before.noisy, after.noisy, strict=True):
         np.testing.assert_array_equal(one[output], other[output])
+
+
+class Endless(layers.Layer):
+    """Waits for what never comes."""
+
+    def call(self, x):
+        """Never returns."""
+        return ops.while_loop(lambda y: ops.any(ops.sum(y * y) > -1.0), lambda y: [y / 2.0], [x])[0]
+
+
+def test_a_model_that_never_answers_is_refused_before_every_signature_was_tried(tmp_path, monkeypatch) -> None:
+    """Each try takes as long as its limit: thirty would take an hour."""
+    monkeypatch.setattr(asking_model, "_LEAST_S", 1.0)
+    started = []
+    conversation = asking.Conversation
+    monkeypatch.setattr(asking, "Conversation", lambda *given: started.append(given) or conversation(*given))
+    x = keras.Input((None, None, 4), name="x")
+    with pytest.raises(BadInput, match=r"does not run on inputs drawn.*no answer within 1 s"):
+        freeze(keras.Model(x, Endless()(x)), tmp_path, effort="quick")
+    assert len(started) <= 2
