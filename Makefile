@@ -193,9 +193,28 @@ endif
 prove: $(EXPORTED) ## the long checks; their output is kept in docs/proof/
 	@mkdir -p docs/proof
 	@$(call proof,prove,$(VENV)/bin/python -m pytest -m prove -rA --no-header --override-ini=addopts= -p no:cacheprovider)
+	@$(call proof,properties,env HYPOTHESIS_PROFILE=prove $(VENV)/bin/python -m pytest tests/export/recurrent --no-header \
+	  -p no:cacheprovider)
+	@$(call proof,breadth,$(VENV)/bin/python -m tests.breadth.table)
+	@$(call proof,zoo,$(VENV)/bin/python -m tests.zoo.table)
 	@$(call proof,faults,$(VENV)/bin/python -m tests.faults.table)
 	@$(call proof,alarms,$(VENV)/bin/python -m tests.faults.alarms)
-	@tail -qn 1 docs/proof/faults.txt docs/proof/alarms.txt
+	@tail -qn 1 docs/proof/zoo.txt docs/proof/faults.txt docs/proof/alarms.txt
+
+THINNED := mobilenet_pair unet_change bert_pair
+EFFORTS := standard quick
+
+.PHONY: thinning
+thinning: $(REAL_INSTALLED) $(INSTALLED) ## what asking less costs: faults planted in three real models, and 20 seeds of each (an hour)
+	@mkdir -p build docs/proof
+	$(foreach e,$(EFFORTS),$(call on_real_models,$e))
+
+# $1 an effort
+define on_real_models
+@$(call proof,real-faults-$1,$(REAL_VENV)/bin/python -m tests.faults.table $(THINNED) --effort $1)
+	@$(call proof,real-alarms-$1,$(REAL_VENV)/bin/python -m tests.faults.alarms $(THINNED) --effort $1)
+
+endef
 
 # $1 the file in docs/proof, $2 what prints it: kept whether it holds or not, under the commit and versions it is of.
 define proof

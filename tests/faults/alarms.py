@@ -1,6 +1,8 @@
 """No false alarms: every model of the zoo with weights and inputs of many seeds, each of which must pass.
 
-    python -m tests.faults.alarms [names...] [--seeds 20] [--sample N --seed S] [--jobs 2]
+    python -m tests.faults.alarms [names...] [--seeds 20] [--sample N --seed S] [--jobs 2] [--effort standard]
+
+Names are those of the zoo and of real models.
 
 For each seed the weights are filled anew, Keras is asked anew, on inputs of that seed, and the file is judged. The file
 is exported for the first seed; for the others its weights are written into it through its weight map, which is as good
@@ -24,6 +26,9 @@ from concurrent.futures.process import BrokenProcessPool
 from contextlib import ExitStack, redirect_stderr
 from dataclasses import dataclass
 from pathlib import Path
+from typing import get_args
+
+from pipeline.records import Effort
 
 SEEDS = 20
 _ENDS = ExitStack()  # of what a process of the pool keeps
@@ -54,17 +59,18 @@ def main(arguments: list[str]) -> int:
     from tests.zoo import REFUSED, ZOO  # wakes TensorFlow
 
     parser = argparse.ArgumentParser(prog="python -m tests.faults.alarms")
-    parser.add_argument("names", nargs="*", help="models of the zoo (default: all that are exported)")
+    parser.add_argument("names", nargs="*", help="models (default: all of the zoo that are exported)")
     parser.add_argument("--seeds", type=int, default=SEEDS)
     parser.add_argument("--sample", type=int, help="so many models, drawn by --seed")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--jobs", type=int, default=min(4, os.cpu_count() or 1))
+    parser.add_argument("--effort", choices=get_args(Effort), default="standard", help="(%(default)s)")
     options = parser.parse_args(arguments)
     names = options.names or [name for name in ZOO if name not in REFUSED]
     if options.sample is not None:
         names = random.Random(options.seed).sample(names, options.sample)
     judged = []
-    for each in in_processes(names, options.seeds, options.jobs):
+    for each in in_processes(names, options.seeds, options.jobs, options.effort):
         judged.append(each)
         print(each, flush=True)
         print(f"{len(judged)} of {len(names)}, {each.took_s:.0f} s", file=sys.stderr, flush=True)
@@ -87,12 +93,12 @@ def counted(judged: list[Judged], seeds: int) -> str:
     return f"{len(asked)} models x {seeds} seeds: {len(asked) * seeds} verdicts, {alarms} false alarms{left_out}"
 
 
-def in_processes(names: list[str], seeds: int, jobs: int) -> Iterator[Judged]:
+def in_processes(names: list[str], seeds: int, jobs: int, effort: Effort) -> Iterator[Judged]:
     """Each model in a process that may die of it."""
     os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(jobs, mp_context=context, initializer=_keep_answering) as pool:
-        tasks = [pool.submit(in_model, name, seeds) for name in names]
+        tasks = [pool.submit(in_model, name, seeds, effort) for name in names]
         for name, task in zip(names, tasks, strict=True):
             try:
                 yield task.result()
@@ -108,31 +114,31 @@ def _keep_answering() -> None:
     atexit.register(_ENDS.close)
 
 
-def in_model(name: str, seeds: int) -> Judged:
+def in_model(name: str, seeds: int, effort: Effort = "standard") -> Judged:
     """The verdicts on one model."""
     from pipeline.errors import PipelineError
     from pipeline.oracle.asked import Asked
     from pipeline.oracle.freeze import ask
     from pipeline.verify import onnx_half
     from tests.faults.refilled import File
-    from tests.zoo import fill
-    from tests.zoo.subject import MODEL, fresh_model
+    from tests.faults.subjects import built, filled
+    from tests.zoo.subject import MODEL
 
     warnings.simplefilter("ignore")
     began = time.monotonic()
-    model = fresh_model(name)
+    model = built(name)
     alarms: list[tuple[int, str]] = []
     shares: list[float] = []
     with tempfile.TemporaryDirectory(prefix="alarms-") as root, open(os.devnull, "w") as nowhere, ExitStack() as stack:
         folder = Path(root)
         try:
-            fill(model, 0)
+            filled(model, name, 0)
             asked = stack.enter_context(Asked(model))
             file: File | None = None
             for seed in range(seeds):
-                fill(model, seed)
+                filled(model, name, seed)
                 asked.renew()
-                truth = ask(asked, folder, seed=seed)
+                truth = ask(asked, folder, seed=seed, effort=effort)
                 if file is None:
                     file = File(model, truth.signature, folder / MODEL)
                 else:

@@ -22,7 +22,7 @@ from pipeline.bundle import CaseArrays
 from pipeline.graph.call import named_call
 from pipeline.oracle.asked import Asked
 from pipeline.oracle.freeze import ask
-from pipeline.records import Truth
+from pipeline.records import Effort, Truth
 from pipeline.truth.plan import DRAWS
 from pipeline.verify.behaviour import plain
 
@@ -38,6 +38,8 @@ class Fresh:
 
     model: keras.Model
     folder: Path
+    seeds: tuple[int, ...] = SEEDS
+    effort: Effort = "standard"
 
     def moved_in_files(self, sound: ModelProto, spoilt: ModelProto) -> float:
         """How far a spoilt file's answers lie from the sound one's, at most: 1 is as far as two right ones can.
@@ -62,8 +64,8 @@ class Fresh:
         """Keras' answers, with its errors on these very inputs."""
         found = []
         with Asked(self.model) as asked:
-            for seed in SEEDS:
-                truth = ask(asked, self.folder, seed=seed)
+            for seed in self.seeds:
+                truth = ask(asked, self.folder, seed=seed, effort=self.effort)
                 found.append((truth, plain(bundle.read_cases(self.folder / bundle.SAMPLES, truth))))
         return found
 
