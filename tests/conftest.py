@@ -1,12 +1,19 @@
 """Settings for every test."""
 
+import os
 from collections.abc import Iterator
 
 import pytest
+from hypothesis import settings
 
 from pipeline.quiet import load_tensorflow
 
 load_tensorflow()
+
+# An example of a property about models is an export: a dozen of each in make test, many in make prove.
+settings.register_profile("test", max_examples=12)
+settings.register_profile("prove", max_examples=100)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "test"))
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -141,7 +141,7 @@ def deep(tmp_path_factory: pytest.TempPathFactory) -> Path:
         return x
 
     model = keras.Model([left, right], layers.Subtract(name="gap")([tower(left), tower(right)]))
-    truth = freeze(model, folder)
+    truth = freeze(model, folder, effort="quick")
     export_onnx(flatten_labelled(model), read(model), truth.signature, opset=18).save(folder / "model.onnx")
     return folder
 

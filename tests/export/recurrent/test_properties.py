@@ -15,7 +15,7 @@ from tests.export.recurrent.agreement import Exported
 CLOSE = 2e-5
 
 ACTIVATIONS = ["tanh", "sigmoid", "relu", "linear", "hard_sigmoid", "softsign", "elu", "leaky_relu"]
-quick = settings(max_examples=40, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
+quick = settings(deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
 
 
 @st.composite
