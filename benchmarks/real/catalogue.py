@@ -43,6 +43,7 @@ MODELS = (
     RealModel("unet_free", "segmentation", 39_801, free=64),
     RealModel("translator", "language", 5_277_952),
     RealModel("albert_towers", "language", 30_353_792),
+    RealModel("large_table", "language", 550_416_512),
     RealModel("bert_pair", HUB, 6_896),
     RealModel("albert", HUB, 3_728),
     RealModel("distilbert_pair", HUB, 6_592),

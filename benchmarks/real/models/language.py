@@ -1,4 +1,4 @@
-"""Language models in plain Keras: a translator whose vocabulary is tied, and two towers of one block."""
+"""Language models in plain Keras: a translator of a tied vocabulary, two towers of one block, a table of 2.2 GB."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from keras import layers, ops
 
 VOCABULARY, UNITS = 16_000, 256
 WORDS, WORD_UNITS, STEPS, CALLS = 30_522, 960, 64, 6
+LARGE_WORDS, LARGE_UNITS = 4_300_000, 128
 
 
 def translator() -> keras.Model:
@@ -71,3 +72,14 @@ def _block() -> keras.Model:
     widened = layers.Dense(4 * UNITS, activation="gelu", name="widened")(attended)
     result = attended + layers.Dense(UNITS, name="narrowed")(widened)
     return keras.Model([steps, is_word], layers.LayerNormalization(name="normalisation")(result), name="block")
+
+
+def large_table() -> keras.Model:
+    """Two texts of six words through one table of more than 2 GB and a Dense that both share.
+
+    Inputs: `left` and `right` (batch, 6), ids of 4,300,000 words. Output: `gap` (batch, 6, 128).
+    """
+    table = layers.Embedding(LARGE_WORDS, LARGE_UNITS, name="table")
+    dense = layers.Dense(LARGE_UNITS, name="dense")
+    left, right = (keras.Input((6,), dtype="int32", name=name) for name in ("left", "right"))
+    return keras.Model([left, right], layers.Subtract(name="gap")([dense(table(left)), dense(table(right))]))
