@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -27,10 +27,11 @@ from pipeline.progress import stage
 from pipeline.records import VERSIONED, Manifest, TaskMetric, Variant, Verdict, versions
 from pipeline.store import digest, digests, publishing, refusing_unwritable, temporary_folder
 from pipeline.truth.trial import static_batch
+from pipeline.verify.child import NONE_READY, Half, Ready
 from pipeline.verify.failure import left_behind
 from pipeline.verify.keras_half import searched
 from pipeline.verify.onnx_answers import answering
-from pipeline.verify.verdict import verify_directory, verify_rows
+from pipeline.verify.verdict import tensorflow_ready, verify_directory, verify_rows
 
 _JUDGED_APART = "real rows were judged too, and are not part of this bundle"
 _MOST_ROWS = 257  # of a task's held-out data: as many as the largest batch
@@ -73,9 +74,9 @@ def publish(
     with publishing(folder, why_no_bundle) as scratch, calls_forgotten(), Asked(model) as asked:
         labels = _with_metric(labels, asked, task)
         _require_threshold(labels)
-        with _apart(options, real) as apart:
+        with _apart(options, real) as apart, _judges(options) as waiting:
             draft = _draft(model, asked, scratch, labels, task, options, apart)
-            verdict = _judged(model, asked, scratch, draft, apart)
+            verdict = _judged(model, asked, scratch, draft, apart, waiting)
         metric = _metric_of_onnx(scratch, draft, task)
         judged = draft.model_copy(update={"parity": verdict.parity, "metric": metric})
         card = scratch / CARD
@@ -100,12 +101,23 @@ def _apart(options: ExportOptions, real: Path | None) -> Iterator[Path | None]:
         yield real
 
 
-def _judged(model: keras.Model, asked: Asked, scratch: Path, draft: Manifest, apart: Path | None) -> Verdict:
+def _judges(options: ExportOptions) -> AbstractContextManager[Mapping[Half, Ready]]:
+    return tensorflow_ready() if "saved_model" in options.formats else nullcontext(NONE_READY)
+
+
+def _judged(
+    model: keras.Model,
+    asked: Asked,
+    scratch: Path,
+    draft: Manifest,
+    apart: Path | None,
+    waiting: Mapping[Half, Ready],
+) -> Verdict:
     """The verdict on a bundle in `scratch`, which it passed, on real rows too."""
     (scratch / TRUTH).unlink()  # the manifest holds it from here on
     write_manifest(scratch, draft)
     with stage("verdict"):
-        verdict, truth = verify_directory(scratch), scratch
+        verdict, truth = verify_directory(scratch, waiting=waiting), scratch
         is_of_real = apart is not None and (apart / TRUTH).is_file() and ONNX_FILE in draft.files
         if verdict.passed and apart is not None and is_of_real:
             on_real = verify_rows(scratch / ONNX_FILE, apart)

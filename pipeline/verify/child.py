@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
+import json
 import signal
+import subprocess
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 
 from pipeline.records import Check, Verdict
 from pipeline.store import read_record, refusing_unwritable, temporary_folder, write_record
-from pipeline.workers.limits import Limits, free_memory
-from pipeline.workers.run import Job, run
+from pipeline.workers.limits import Limits, free_memory, kill_family
+from pipeline.workers.run import Job, run, started
 
 _STEP = "step: "
 _VERDICT, _LOG = "verdict.json", "log.txt"
+_WAITING = "--waiting"
 _ROOM_FOR_AN_ANSWER = 1 << 16  # bytes
 
 
@@ -34,13 +39,19 @@ def announce(step: str) -> None:
 
 def answer(verify: Callable[[Path, Path], Verdict], artifact: str) -> int:
     """The command line of a half: give the verdict as JSON to a file or to stdout; 0 if it passed, else 1."""
+    given = sys.argv[1:]
+    if given == [_WAITING]:  # the runtime is loaded by now
+        question = sys.stdin.readline()
+        if not question:
+            return 0  # whoever would have asked is gone
+        given = json.loads(question)
     parser = argparse.ArgumentParser(description="Judge one artifact against a frozen truth.")
     parser.add_argument("--model", type=Path, required=True, help=artifact)
     parser.add_argument(
         "--truth", type=Path, required=True, help="a bundle, or a folder with truth.json and samples.npz"
     )
     parser.add_argument("--out", type=Path, help="where the verdict goes (default: stdout)")
-    options = parser.parse_args()
+    options = parser.parse_args(given)
     verdict = verify(options.model, options.truth)
     if options.out is None:
         print(verdict.model_dump_json(indent=1))
@@ -58,23 +69,72 @@ class Question:
     truth_folder: Path
 
 
-def ask(questions: Sequence[Question], limit_s: float) -> list[Verdict]:
+@dataclass(frozen=True)
+class Ready:
+    """A half whose process has loaded its runtime, or does so now, and waits for its question; `place` is its own."""
+
+    process: subprocess.Popen[bytes]
+    place: Path
+
+
+NONE_READY: Mapping[Half, Ready] = MappingProxyType({})
+
+
+@contextlib.contextmanager
+def ready(halves: Sequence[Half]) -> Iterator[Mapping[Half, Ready]]:
+    """Within this block the processes of some halves are there already: to load TensorFlow takes seconds."""
+    found: dict[Half, Ready] = {}
+    with temporary_folder("ready") as folder:
+        try:
+            for half in halves:
+                place = folder / half.runtime
+                place.mkdir()
+                with (place / _LOG).open("wb") as log:
+                    streams = {"stdin": subprocess.PIPE, "stdout": log.fileno()}
+                    process = started(half.module, (_WAITING,), log.fileno(), place, None, **streams)
+                found[half] = Ready(process, place)
+            yield found
+        finally:
+            for each in found.values():
+                kill_family(each.process)
+                if each.process.stdin is not None:
+                    with contextlib.suppress(BrokenPipeError):
+                        each.process.stdin.close()
+
+
+def ask(questions: Sequence[Question], limit_s: float, waiting: Mapping[Half, Ready] = NONE_READY) -> list[Verdict]:
     """The verdicts of halves, side by side, each from a fresh process that has `limit_s` seconds.
 
     A process that dies of a signal, ends without an answer or takes too much is a failed check, never an exception.
+
+    Args:
+        questions: for each half one at most, if its process waits already.
+        limit_s: the time that each has from now on.
+        waiting: processes that are there already (`ready`); none is asked twice.
     """
     with temporary_folder("verify") as folder:
-        places = [folder / str(number) for number in range(len(questions))]
+        places = [
+            waiting[question.half].place if question.half in waiting else folder / str(number)
+            for number, question in enumerate(questions)
+        ]
         for place in places:
-            place.mkdir()
-        jobs = [_job(question, place) for question, place in zip(questions, places, strict=True)]
+            place.mkdir(exist_ok=True)
+        jobs = [
+            _job(question, place, waiting.get(question.half)) for question, place in zip(questions, places, strict=True)
+        ]
         statuses = run(jobs, Limits(limit_s, free_memory()))
         return [_answer(*each) for each in zip(questions, places, statuses, strict=True)]
 
 
-def _job(question: Question, place: Path) -> Job:
+def _job(question: Question, place: Path, waiting: Ready | None) -> Job:
     options = ("--model", str(question.model), "--truth", str(question.truth_folder), "--out", str(place / _VERDICT))
-    return Job(question.half.module, options, place / _LOG, place)
+    if waiting is None:
+        return Job(question.half.module, options, place / _LOG, place)
+    assert waiting.process.stdin is not None
+    with contextlib.suppress(BrokenPipeError):  # it is dead, which its status tells
+        waiting.process.stdin.write(json.dumps(options).encode() + b"\n")
+        waiting.process.stdin.flush()
+    return Job(question.half.module, options, place / _LOG, place, waiting.process)
 
 
 def _answer(question: Question, place: Path, status: int | str) -> Verdict:

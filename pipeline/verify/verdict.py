@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from contextlib import AbstractContextManager
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -13,7 +15,7 @@ from pipeline import bundle
 from pipeline.errors import BadInput
 from pipeline.records import Check, Manifest, ParityFigure, Verdict
 from pipeline.verify.behaviour import FOLLOWS
-from pipeline.verify.child import Half, Question, ask
+from pipeline.verify.child import NONE_READY, Half, Question, Ready, ask, ready
 from pipeline.verify.frozen_truth import effort_and_rule
 
 # Long enough for TensorFlow to load a model of some hundred MB on one busy core.
@@ -24,10 +26,18 @@ _ONNX = Half(module="pipeline.verify.onnx_half", runtime="onnxruntime")
 _SAVED_MODEL = Half(module="pipeline.verify.savedmodel_half", runtime="tensorflow")
 
 
-def verify_directory(directory: Path, *, limit_s: float = LIMIT_S) -> Verdict:
+def tensorflow_ready() -> AbstractContextManager[Mapping[Half, Ready]]:
+    """Within this block the process that will judge a SavedModel loads TensorFlow already; it is asked once."""
+    return ready([_SAVED_MODEL])
+
+
+def verify_directory(
+    directory: Path, *, limit_s: float = LIMIT_S, waiting: Mapping[Half, Ready] = NONE_READY
+) -> Verdict:
     """The verdict on the bundle in `directory`, as it lies on disk: its files, then each artifact that it holds.
 
-    `limit_s` is the time in seconds that each half has. A manifest that can't be read is a failed check.
+    `limit_s` is the time in seconds that each half has; `waiting` are processes that are there already
+    (`tensorflow_ready`). A manifest that can't be read is a failed check.
 
     Raises:
         BadInput: if `directory` holds no manifest, and so is no bundle; if it holds a SavedModel and TensorFlow is not
@@ -39,10 +49,16 @@ def verify_directory(directory: Path, *, limit_s: float = LIMIT_S) -> Verdict:
         if not (directory / bundle.MANIFEST).is_file():
             raise
         return Verdict(subject=str(directory), checks=(Check(name=bundle.MANIFEST, passed=False, detail=str(error)),))
-    return verify_files(directory, manifest, limit_s=limit_s)
+    return verify_files(directory, manifest, limit_s=limit_s, waiting=waiting)
 
 
-def verify_files(directory: Path, manifest: Manifest, *, limit_s: float = LIMIT_S) -> Verdict:
+def verify_files(
+    directory: Path,
+    manifest: Manifest,
+    *,
+    limit_s: float = LIMIT_S,
+    waiting: Mapping[Half, Ready] = NONE_READY,
+) -> Verdict:
     """The verdict on the files of `directory` by a manifest that was read from it.
 
     Where TensorFlow is not installed a SavedModel is not judged, and the verdict says so: who deploys a bundle can
@@ -59,7 +75,7 @@ def verify_files(directory: Path, manifest: Manifest, *, limit_s: float = LIMIT_
             not_judged.append(f"{artifact}: needs TensorFlow (pip install 'shared-layers[train]')")
             continue
         questions.append(Question(half, directory / artifact, directory))
-    for verdict in ask(questions, limit_s):
+    for verdict in ask(questions, limit_s, waiting):
         checks += verdict.checks
         parity += verdict.parity
         not_judged += verdict.not_judged

@@ -27,12 +27,14 @@ class Job:
         options: of its command line.
         log: the file that its output goes to; None: nowhere.
         temporary: the folder in which it puts what it needs for a while.
+        begun: a process that runs it already; None: one is started.
     """
 
     module: str
     options: tuple[str, ...]
     log: Path | None
     temporary: Path
+    begun: subprocess.Popen[bytes] | None = None
 
 
 def run(jobs: Sequence[Job], limits: Limits) -> list[int | str]:
@@ -50,7 +52,7 @@ def run(jobs: Sequence[Job], limits: Limits) -> list[int | str]:
     end = time.monotonic() + limits.seconds
     try:
         for number, job in enumerate(jobs):
-            running[number] = _started(job)
+            running[number] = job.begun or _started(job)
         for look in itertools.count():
             if not running:
                 break
