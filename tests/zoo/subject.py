@@ -15,7 +15,7 @@ from pipeline.export.onnx_model import export_onnx
 from pipeline.graph.flatten import flatten_labelled
 from pipeline.graph.read import read
 from pipeline.oracle.freeze import freeze
-from pipeline.records import Truth, Verdict, WeightPlacement
+from pipeline.records import Effort, Truth, Verdict, WeightPlacement
 from pipeline.verify import onnx_half
 from tests.zoo import EITHER, REFUSED, ZOO
 
@@ -97,11 +97,11 @@ def fresh_model(name: str) -> keras.Model:
     return ZOO[name]()
 
 
-def export(name: str, folder: Path) -> Subject | Refusal:
+def export(name: str, folder: Path, effort: Effort = "standard") -> Subject | Refusal:
     """Build, freeze and export one model into an existing folder."""
     model = fresh_model(name)
     try:
-        truth = freeze(model, folder)
+        truth = freeze(model, folder, effort=effort)
         exported = export_onnx(flatten_labelled(model), read(model), truth.signature, OPSET)
     except PipelineError as refusal:
         return Refusal(name, str(refusal))
