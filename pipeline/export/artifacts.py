@@ -9,7 +9,7 @@ import keras
 import numpy as np
 
 from pipeline.export.keras_file import export_keras
-from pipeline.export.onnx_model import export_onnx
+from pipeline.export.onnx_model import OnnxExport, export_onnx
 from pipeline.export.options import ExportOptions
 from pipeline.export.saved_model import export_saved_model
 from pipeline.graph.describe import parameters, shared_layers
@@ -31,6 +31,12 @@ class Artifacts:
     weight_map: tuple[WeightPlacement, ...]
     left_out: dict[str, str]
     loops: dict[str, str]
+
+
+def _onnx(exported: OnnxExport, folder: Path) -> tuple[tuple[WeightPlacement, ...], dict[str, str]]:
+    """Write the file: what is left of it after that is its weight map, and the loops."""
+    exported.save(folder / FILES["onnx"])
+    return exported.weight_map, exported.loops
 
 
 def write_artifacts(
@@ -62,9 +68,7 @@ def write_artifacts(
     copies = snapshot or Snapshot(model)
     if "onnx" in options.formats:
         with stage("conversion"):
-            exported = export_onnx(labelled, graph, signature, options.opset, copies)
-            exported.save(folder / FILES["onnx"])
-            weight_map, loops = exported.weight_map, exported.loops
+            weight_map, loops = _onnx(export_onnx(labelled, graph, signature, options.opset, copies), folder)
     with stage("artifacts"):
         if "saved_model" in options.formats:
             export_saved_model(flat, signature, folder / FILES["saved_model"], copies)

@@ -9,12 +9,14 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from pipeline.errors import told
+from pipeline.oracle.buffers import assign
 from pipeline.oracle.draws import Draws
 from pipeline.quiet import load_tensorflow
 from pipeline.weight_map.perturb import moved, scaled
@@ -90,17 +92,20 @@ class _Moved:
 
     def __init__(self, copies: list[Any], moves: list[tuple[int, int, float]]) -> None:
         self._copies = copies
-        self._before: dict[int, np.ndarray] = {}
+        self._before: dict[int, Any] = {}
         for number, seed, gain in moves:
-            value = np.asarray(copies[number].read_value())
-            self._before[number] = value
-            copies[number].assign(scaled(moved(value, seed), gain))
+            self._before[number] = copies[number].read_value()
+            assign(copies[number], partial(_changed, seed, gain))
 
     def close(self) -> None:
         """Give them the values that they had."""
         for number, value in self._before.items():
             self._copies[number].assign(value)
         self._before.clear()
+
+
+def _changed(seed: int, gain: float, own: np.ndarray) -> np.ndarray:
+    return scaled(moved(own, seed), gain)
 
 
 def _units(folder: Path) -> np.ndarray:

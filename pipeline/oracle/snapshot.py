@@ -17,6 +17,7 @@ import tensorflow as tf
 from pipeline.errors import BadInput
 from pipeline.graph.flatten import unused_name
 from pipeline.graph.inference import legal_scope
+from pipeline.oracle.buffers import numbers_of
 from pipeline.oracle.inlined import inlined_functions
 
 
@@ -37,15 +38,14 @@ class Snapshot:
             for key, variable in own.items():
                 name = unused_name(legal_scope(str(variable.path)), names)
                 names.add(name)
-                value = np.array(variable)
-                self._copies[key] = tf.Variable(value, trainable=False, name=name, dtype=value.dtype)
+                self._copies[key] = tf.Variable(_held(variable), trainable=False, name=name)
         self.copies = tuple(self._copies.values())
         self._numbers = {key: number for number, key in enumerate(self._copies)}
 
     def take_again(self) -> None:
         """Copy what the variables hold now."""
         for key, variable in self._own.items():
-            self._copies[key].assign(np.array(variable))
+            self._copies[key].assign(_held(variable))
 
     def number(self, variable: Any) -> int:
         """The place of a Keras variable's copy among `copies`."""
@@ -57,7 +57,7 @@ class Snapshot:
 
     def value(self, variable: Any) -> np.ndarray:
         """What a Keras variable held, not to be written to."""
-        return np.asarray(self._copies[id(variable)])
+        return numbers_of(self._copies[id(variable)])
 
     @property
     def by_handle(self) -> dict[int, Any]:
@@ -82,6 +82,12 @@ class Snapshot:
                 "the model changes a variable when it is called and reads it (a stateful layer, or one that draws "
                 "random numbers): make the state an input and an output, or take the layer out"
             )
+
+
+def _held(variable: Any) -> Any:
+    """What a Keras variable holds, as a tensor of the CPU."""
+    with tf.device("/CPU:0"):
+        return tf.identity(variable.value)
 
 
 class _Copies(keras.StatelessScope):  # type: ignore[misc]

@@ -43,6 +43,11 @@ class StoredWeights:
             found |= near & self._tensors.keys()
         return found
 
+    def _is_one_weight(self, initializer: str) -> bool:
+        """Whether it is a weight as it is, so that no copy has to be made to put one in."""
+        held = self._held[initializer]
+        return len(held) == 1 and all(not each.blocks for name in held for each in self._placements[name])
+
     def tensors(self) -> list[TensorProto]:
         """The initializers that hold the weights."""
         return [self._tensors[name] for name in self.names]
@@ -54,6 +59,11 @@ class StoredWeights:
             dtype = self._arrays[name].dtype.name
             moved = [weight for weight in sorted(self._held[name]) if moving.moves(weight, dtype)]
             if not moved:
+                continue
+            if self._is_one_weight(name):
+                (weight,) = moved
+                value = moving.value(weight, weight_values.read(self._placements[weight], self._arrays))
+                arrays[name] = value.reshape(self._arrays[name].shape)
                 continue
             array = arrays[name] = self._arrays[name].copy()
             for weight in moved:

@@ -22,6 +22,7 @@ import tensorflow as tf
 from pipeline import bundle, weight_values
 from pipeline.bundle import CaseArrays
 from pipeline.errors import BadInput, one_line
+from pipeline.oracle.buffers import assign, numbers_of
 from pipeline.records import Check, Signature, TensorSpec, Truth, Verdict
 from pipeline.verify.behaviour import check_behaviour, plain, randomised, rounds
 from pipeline.verify.child import announce, answer
@@ -118,7 +119,7 @@ def _variables(function: Any, truth: Truth) -> tuple[dict[str, Any], set[str]]:
     """
     variables: dict[str, list[Any]] = {}
     for variable in function.variables:
-        variables.setdefault(weight_values.digest_of(variable.numpy()), []).append(variable)
+        variables.setdefault(weight_values.digest_of(numbers_of(variable)), []).append(variable)
     weights: dict[str, list[str]] = {}
     for weight, digest in truth.weights.items():
         weights.setdefault(digest, []).append(weight)
@@ -185,7 +186,7 @@ class _Moved:
     def __init__(self, variables: Mapping[str, Any]) -> None:
         self._variables = variables
         self._moving: Moving | None = None
-        self._before: dict[str, np.ndarray] = {}
+        self._before: dict[str, Any] = {}
 
     def become(self, moving: Moving) -> None:
         """Move them from what they were at first, unless they are moved like this already."""
@@ -195,8 +196,8 @@ class _Moved:
         self._moving = moving
         for name, variable in self._variables.items():
             if moving.moves(name, variable.dtype.name):
-                self._before[name] = variable.numpy()
-                variable.assign(moving.value(name, self._before[name]))
+                self._before[name] = variable.read_value()
+                assign(variable, partial(moving.value, name))
 
     def restore(self) -> None:
         """Give them the values that they had at first."""
