@@ -7,20 +7,25 @@ A `.keras` file of a model whose layers are shared across submodels can't be loa
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
+from typing import Any
 
 import keras
 import numpy as np
 import tensorflow as tf
 
 from pipeline.errors import one_line
+from pipeline.export.large_weights import bytes_of
 from pipeline.graph.call import named_call
 from pipeline.oracle.snapshot import Snapshot
 from pipeline.records import Signature
 from pipeline.store import Unwritable, telling_unwritable
 
 Arrays = Mapping[str, np.ndarray]
+
+# Of weights beyond which no file is written: Keras' initializers hold three times what they make while one is loaded.
+MOST_BYTES = 2**31
 
 # What Keras says (3.12 to 3.15) where a model does not save or does not load again, and what it means to the user.
 _MEANINGS = (
@@ -61,10 +66,16 @@ def export_keras(
     Returns:
         None if the file holds what the model is; else the reason why none does, and there is no file.
     """
+    size = sum(bytes_of(weight) for weight in _once(flat.weights))
+    if size > MOST_BYTES:
+        return (
+            f"its weights take {size / 2**30:.1f} GiB, and loading it again to try it some times as much beside the "
+            "model: write it by model.save()"
+        )
     copies = snapshot or Snapshot(model, flat)
     with copies.read():
         expected = _answers(flat, signature, feed)
-    count = len({id(weight) for weight in flat.weights})
+    count = len(_once(flat.weights))
     reason = None
     for candidate in (model, flat):
         reason, again = _saved(candidate, path, count, copies)
@@ -74,6 +85,10 @@ def export_keras(
             return None
     path.unlink(missing_ok=True)
     return reason
+
+
+def _once(weights: Iterable[Any]) -> list[Any]:
+    return list({id(weight): weight for weight in weights}.values())
 
 
 def _saved(

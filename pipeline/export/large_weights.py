@@ -27,9 +27,9 @@ _NODE = "large_weight_"
 def large_weights(model: keras.Model) -> dict[str, keras.Variable]:
     """The weights of a model that stay inputs, by the name of the input; none where all together are small enough."""
     weights = list({id(weight): weight for weight in model.weights}.values())
-    if sum(_bytes(weight) for weight in weights) <= MOST_BYTES:
+    if sum(bytes_of(weight) for weight in weights) <= MOST_BYTES:
         return {}
-    large = [weight for weight in weights if _bytes(weight) >= LEAST_BYTES]
+    large = [weight for weight in weights if bytes_of(weight) >= LEAST_BYTES]
     return {f"{_NODE}{index}": weight for index, weight in enumerate(large)}
 
 
@@ -61,5 +61,6 @@ def make_initializers(model: ir.Model, weights: Mapping[str, NamedWeight]) -> tu
     return tuple(placements)
 
 
-def _bytes(weight: keras.Variable) -> int:
+def bytes_of(weight: keras.Variable) -> int:
+    """How many bytes the numbers of a weight take."""
     return int(tf.TensorShape(weight.shape).num_elements()) * int(tf.as_dtype(weight.dtype).size)

@@ -6,8 +6,10 @@ variance stays one).
 
 from __future__ import annotations
 
+import math
 import zlib
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -17,6 +19,7 @@ from pipeline.records import Case
 _LEAST, _MOST = 0.05, 0.1
 # Elements after which moves repeat: a prime, so that no row of a weight repeats the one before.
 _PERIOD = 65_537
+_ALIGNMENT = 64  # bytes
 # Elements beyond which a weight is moved in places only: as many as are seen whichever row is read.
 MOST_MOVED = 2**27
 
@@ -36,7 +39,8 @@ def moved(weight: np.ndarray, seed: int) -> np.ndarray:
     moves = rng.uniform(_LEAST, _MOST, drawn) * rng.choice((-1.0, 1.0), drawn)
     precision = np.float64 if weight.dtype == np.float64 else np.float32
     moves = moves.astype(precision)
-    changed = np.array(weight, order="C")
+    changed = _aligned(weight.shape, weight.dtype)
+    changed[...] = weight
     step = max(1, -(-weight.size // MOST_MOVED))
     flat = changed.reshape(-1)[seed % step :: step]
     for start in range(0, flat.size, _PERIOD):
@@ -44,6 +48,14 @@ def moved(weight: np.ndarray, seed: int) -> np.ndarray:
         own = moves[: part.size]
         flat[start : start + _PERIOD] = np.where(part == 0, own, part + part * own).astype(weight.dtype)
     return changed
+
+
+def _aligned(shape: tuple[int, ...], dtype: np.dtype[Any]) -> np.ndarray:
+    """An array that begins where every runtime can take it as its own memory."""
+    size = math.prod(shape) * dtype.itemsize
+    memory = np.empty(size + _ALIGNMENT, np.uint8)
+    begin = -memory.ctypes.data % _ALIGNMENT
+    return memory[begin : begin + size].view(dtype).reshape(shape)
 
 
 def scaled(weight: np.ndarray, gain: float) -> np.ndarray:

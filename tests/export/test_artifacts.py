@@ -14,6 +14,7 @@ import tensorflow as tf
 
 from pipeline import cases
 from pipeline.errors import BadInput
+from pipeline.export import keras_file
 from pipeline.export.artifacts import write_artifacts
 from pipeline.export.keras_file import export_keras
 from pipeline.export.options import ExportOptions, ShapeAndDtype, input_signature
@@ -138,6 +139,18 @@ def test_a_layer_shared_across_submodels_reloads_in_a_fresh_process(tmp_path) ->
     count, answer = json.loads(done.stdout.splitlines()[-1])
     assert count == 2
     np.testing.assert_array_equal(np.asarray(model([feed["left"], feed["right"]])), np.array(answer, "float32"))
+
+
+def test_a_keras_file_that_would_take_too_much_memory_to_try_is_left_out(tmp_path, monkeypatch) -> None:
+    """With what it would take, and who else writes one."""
+    monkeypatch.setattr(keras_file, "MOST_BYTES", 100)
+    model = ZOO["dense_on_two_views"]()
+    signature = read_signature(model)
+    reason = export_keras(model, flatten(model), signature, cases.generate(signature, 1, 0), tmp_path / "model.keras")
+    assert reason is not None
+    assert "its weights take 0.0 GiB" in reason
+    assert "model.save()" in reason
+    assert not list(tmp_path.iterdir())
 
 
 def test_keras_own_file_of_such_a_model_can_not_be_loaded(tmp_path) -> None:
