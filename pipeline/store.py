@@ -189,6 +189,7 @@ def publishing(target: Path, why_foreign: WhyForeign) -> Iterator[Path]:
     workshop = target.with_name(f".{target.name}.part")
     with refusing_unwritable(target.parent):
         _refuse_foreign(target, why_foreign)
+        made = [folder for folder in target.parents if not folder.exists()]  # innermost first
         target.parent.mkdir(parents=True, exist_ok=True)
         workshop.mkdir(exist_ok=True)
         lock = os.open(workshop, os.O_RDONLY)
@@ -207,6 +208,9 @@ def publishing(target: Path, why_foreign: WhyForeign) -> Iterator[Path]:
     finally:
         _remove_if_ours(workshop, lock)
         os.close(lock)
+        for folder in made:
+            with suppress(OSError):  # somebody has put something into it, the bundle at best
+                folder.rmdir()
 
 
 _TEMPORARY = "shared-layers-tmp-"

@@ -32,6 +32,24 @@ def publish(target: Path, text: str) -> None:
         (scratch / MARKER).write_text("{}")
 
 
+def test_what_fails_leaves_no_folder_that_was_made_for_it(tmp_path) -> None:
+    """Nor takes away one that was there, or into which somebody else has put something."""
+    (tmp_path / "there").mkdir()
+
+    def failing(target: Path, other: Path | None = None) -> None:
+        with publishing(target, why_foreign):
+            if other is not None:
+                other.write_text("mine")
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        failing(tmp_path / "there" / "new" / "newer" / "bundle")
+    assert list((tmp_path / "there").iterdir()) == []
+    with pytest.raises(ZeroDivisionError):
+        failing(tmp_path / "there" / "new" / "newer" / "bundle", tmp_path / "there" / "new" / "file")
+    assert [path.name for path in (tmp_path / "there" / "new").iterdir()] == ["file"]
+
+
 def test_a_folder_is_published_and_replaced(tmp_path) -> None:
     """The second takes the place of the first, and nothing is left beside it."""
     for text in ("first", "second"):
