@@ -18,7 +18,7 @@ from pipeline.oracle.asked import Asked, limits_of, limits_of_reported
 from pipeline.oracle.asking import NONE_MOVED, Answers, Moves, NoAnswer
 from pipeline.oracle.first_signature import refusal, that_runs
 from pipeline.oracle.own_sizes import refuse_own_sizes
-from pipeline.oracle.questions import Question, ordinary, real, reported
+from pipeline.oracle.questions import Question, drawn, ordinary, real, reported
 from pipeline.oracle.rounds import bases, can_be_moved, hide_something, moves, moves_seed, round_cases
 from pipeline.oracle.visibility import most_visible, tried
 from pipeline.progress import advance, stage
@@ -143,7 +143,7 @@ class Freezing:
     def first_inputs(self) -> Arrays:
         """The inputs of the first case, by name."""
         if self._refused is None:
-            return ordinary(self.signature, self._plan.plan, self._seed)[0].feed
+            return drawn(self.signature, cases.RANDOM, self._plan.plan.batches[0], self._seed).feed
         assert self._samples is not None
         return real(self._samples, self._plan.plan)[0].feed
 
