@@ -41,5 +41,10 @@ def test_a_variable_is_given_what_is_made_of_its_numbers_and_can_be_computed_wit
     assign(variable, lambda own: moved(own, 3))
     np.testing.assert_array_equal(variable.numpy(), expected)
     np.testing.assert_allclose(tf.reduce_sum(variable * 2.0), 2 * expected.sum(), rtol=1e-5)
-    assign(variable, lambda own: np.frombuffer(b"\0" + own.tobytes(), np.uint8)[1:].view(np.float32).reshape(shape) * 1)
+    memory = np.empty(expected.nbytes + 128, np.uint8)
+    begin = -memory.ctypes.data % 64 + 4
+    odd = memory[begin : begin + expected.nbytes].view(np.float32).reshape(shape)
+    odd[...] = expected
+    assign(variable, lambda own: odd)
+    odd[...] = 7.0
     np.testing.assert_array_equal(variable.numpy(), expected)
