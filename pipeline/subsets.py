@@ -21,10 +21,38 @@ from typing import Any
 
 import numpy as np
 
-MOST_ELEMENTS = 2**14  # of the subset: of a fault in one element of a thousand some sixteen show
-MOST_BLOCKS = 2**10
 MOST_FEATURES = 2**10  # beyond that no scale is told for each
 PARTS = ("values", "extremes", "sums", "shape", "counts", "scales")
+
+
+@dataclass(frozen=True)
+class Level:
+    """How much is kept of an answer: the whole of one of `whole` elements, of a larger one `elements` and `blocks`."""
+
+    whole: int
+    elements: int
+    blocks: int
+
+    def kept_bytes(self, shape: tuple[int, ...], itemsize: int) -> int:
+        """What an answer of this shape takes, with elements of so many bytes."""
+        size = math.prod(shape)
+        if size <= self.whole:
+            return size * itemsize
+        return (min(size, self.elements) + 2) * itemsize + 8 * (
+            min(size, self.blocks) + _features(shape) + len(shape) + 5
+        )
+
+
+# Of a fault in one element of a thousand some sixteen show at first; the others are for models of many large answers.
+LEVELS = tuple(
+    Level(whole, elements, blocks)
+    for whole, elements, blocks in (
+        (2**15, 2**14, 2**10),
+        (2**12, 2**12, 2**8),
+        (2**10, 2**10, 2**6),
+        (2**8, 2**8, 2**4),
+    )
+)
 
 
 @dataclass(frozen=True)
@@ -65,7 +93,7 @@ class Reduced:
     @cached_property
     def places(self) -> np.ndarray:
         """Where in the whole, flat, the elements lie: (n,)."""
-        return np.concatenate([_seeded_places(self.seed, self.size), self.extremes])
+        return np.concatenate([_seeded_places(self.seed, self.size, len(self.values) - 2), self.extremes])
 
     def of(self, whole: np.ndarray) -> np.ndarray:
         """The elements of another answer of this shape that lie at the same places."""
@@ -83,11 +111,11 @@ def seed_of(key: str, output: str) -> int:
     return zlib.crc32(f"{key}/{output}".encode())
 
 
-def reduced(whole: np.ndarray, seed: int, like: Reduced | None = None) -> Reduced:
+def reduced(whole: np.ndarray, seed: int, like: Reduced | None = None, level: Level = LEVELS[0]) -> Reduced:
     """An answer, reduced, `like` the reference to the same case, if that is given: with its extremes' places."""
     flat = whole.reshape(-1)
     extremes = _extremes(flat) if like is None else like.extremes
-    places = np.concatenate([_seeded_places(seed, flat.size), extremes])
+    places = np.concatenate([_seeded_places(seed, flat.size, min(flat.size, level.elements)), extremes])
     counts = [np.isnan(flat).sum(), np.isposinf(flat).sum(), np.isneginf(flat).sum()] if _is_float(whole) else [0] * 3
     scales = _scales(whole)
     return Reduced(
@@ -95,7 +123,7 @@ def reduced(whole: np.ndarray, seed: int, like: Reduced | None = None) -> Reduce
         shape=whole.shape,
         values=flat[places],
         extremes=extremes,
-        sums=block_sums(flat, seed, scales if like is None else like.scales),
+        sums=block_sums(flat, seed, scales if like is None else like.scales, min(flat.size, level.blocks)),
         counts=np.array(counts, np.int64),
         scales=scales,
     )
@@ -118,12 +146,19 @@ def from_arrays(seed: int, arrays: Mapping[str, np.ndarray]) -> Reduced:
     if min(shape, default=1) < 1 or math.prod(shape) > 2**40:
         raise ValueError(f"its shape is {shape}")
     size = math.prod(shape)
-    blocks = len(_bounds(size)) - 1
-    features = _features(shape)
-    wanted = {"values": min(size, MOST_ELEMENTS) + 2, "extremes": 2, "sums": blocks, "counts": 3, "scales": features}
+    offered = [
+        {
+            "values": min(size, level.elements) + 2,
+            "extremes": 2,
+            "sums": min(size, level.blocks),
+            "counts": 3,
+            "scales": _features(shape),
+        }
+        for level in LEVELS
+    ]
     found = {part: len(array) for part, array in given.items()}
-    if found != wanted:
-        raise ValueError(f"its parts have {found} elements, expected {wanted}")
+    if found not in offered:
+        raise ValueError(f"its parts have {found} elements, expected {offered[0]} or fewer")
     extremes = given["extremes"]
     if extremes.min() < 0 or extremes.max() >= size:
         raise ValueError("its extremes lie outside")
@@ -147,8 +182,8 @@ def differing_blocks(
         keras: Keras' own answer: an artifact may be no number where that is.
     """
     flat = answer.reshape(-1)
-    sums = block_sums(flat, reference.seed, reference.scales)
-    bounds = _bounds(flat.size)
+    sums = block_sums(flat, reference.seed, reference.scales, len(reference.sums))
+    bounds = _bounds(flat.size, len(sums))
     is_judged = np.ones(len(sums), bool)
     if open_ is not None and open_.any():
         is_judged &= np.add.reduceat(open_.reshape(-1), bounds[:-1], dtype=np.int64) == 0
@@ -163,9 +198,9 @@ def differing_blocks(
     return [_told(int(beyond.sum()), len(sums))] if beyond.any() else []
 
 
-def block_sums(flat: np.ndarray, seed: int, scales: np.ndarray) -> np.ndarray:
+def block_sums(flat: np.ndarray, seed: int, scales: np.ndarray, blocks: int) -> np.ndarray:
     """The sums (blocks,) of a flat answer's blocks, each element with its seeded sign and relative to its scale."""
-    bounds = _bounds(flat.size)
+    bounds = _bounds(flat.size, blocks)
     signs = _signs(seed, flat.size)
     if not _is_float(flat):
         with np.errstate(over="ignore"):
@@ -212,19 +247,18 @@ def _scales(whole: np.ndarray) -> np.ndarray:
     return np.asarray(np.max(np.where(np.isfinite(values), values, 0.0), axis=0, initial=0.0))
 
 
-def _bounds(size: int) -> np.ndarray:
-    """Where blocks begin, and the last ends: as equal as can be."""
-    blocks = min(size, MOST_BLOCKS)
+def _bounds(size: int, blocks: int) -> np.ndarray:
+    """Where so many blocks begin, and the last ends: as equal as can be."""
     return np.asarray(np.arange(blocks + 1, dtype=np.int64) * size // blocks)
 
 
 @lru_cache(maxsize=4)
-def _seeded_places(seed: int, size: int) -> np.ndarray:
-    """Different places among so many, in order."""
-    if size <= MOST_ELEMENTS:
+def _seeded_places(seed: int, size: int, elements: int) -> np.ndarray:
+    """So many different places among `size`, in order."""
+    if size == elements:
         return np.arange(size)
     # One in each of as many even stretches: spread over all, and drawn in the memory of the result.
-    bounds = np.arange(MOST_ELEMENTS + 1, dtype=np.int64) * size // MOST_ELEMENTS
+    bounds = np.arange(elements + 1, dtype=np.int64) * size // elements
     return np.asarray(np.random.default_rng((seed, size, 0)).integers(bounds[:-1], bounds[1:]))
 
 

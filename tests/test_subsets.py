@@ -42,9 +42,32 @@ def test_what_is_kept_is_small_and_read_again(whole: np.ndarray, frozen: Reduced
 def test_the_places_are_different_ones_all_over(frozen: Reduced) -> None:
     """And other ones with another seed."""
     places = frozen.places[:-2]
-    assert len(set(places.tolist())) == subsets.MOST_ELEMENTS
+    assert len(set(places.tolist())) == subsets.LEVELS[0].elements
     assert np.histogram(places, bins=64, range=(0, frozen.size))[0].min() > 200
-    assert not np.array_equal(places, subsets._seeded_places(2, frozen.size))
+    assert not np.array_equal(places, subsets._seeded_places(2, frozen.size, len(places)))
+
+
+@pytest.mark.parametrize("level", subsets.LEVELS)
+def test_less_may_be_kept_and_is_judged_alike(whole: np.ndarray, level: subsets.Level) -> None:
+    """A model of many large answers leaves little room for each."""
+    frozen = reduced(whole, 1, level=level)
+    arrays = frozen.arrays()
+    assert sum(array.nbytes for array in arrays.values()) == level.kept_bytes(whole.shape, whole.itemsize)
+    again = from_arrays(1, arrays)
+    assert np.array_equal(again.of(whole), frozen.values)
+    assert len(again.places) == level.elements + 2
+    signs = subsets._signs(1, whole.size).reshape(whole.shape)
+    assert differing_blocks(again, whole + 0.999 * BUDGET * signs, allowed) == []
+    spoilt = whole.copy()
+    spoilt[0, 200, :, 3] += 1.0
+    assert differing_blocks(again, spoilt, allowed)
+
+
+def test_parts_of_unlike_levels_do_not_fit(whole: np.ndarray) -> None:
+    """An archive that drops most sums alone is refused."""
+    few, many = (reduced(whole, 1, level=subsets.LEVELS[number]).arrays() for number in (1, 0))
+    with pytest.raises(ValueError, match="its parts"):
+        from_arrays(1, {**many, "sums": few["sums"]})
 
 
 def test_a_small_answer_is_kept_whole() -> None:

@@ -36,8 +36,6 @@ Arrays = Mapping[str, np.ndarray]
 SEED = 20250130
 # Of the random case whose results noise is measured by: the largest of not more rows.
 _SCALE_BATCH = 17
-# Answers of more elements than this are reduced (`subsets.py`); where the archive is full, those of more than that.
-_WHOLE, _REDUCED = 2**15, 2**12
 
 
 def freeze(
@@ -264,8 +262,6 @@ class Freezing:
         Those that reached a limit are told in `not_judged`.
         """
         plan = self._plan.plan
-        own = _Held(Archive(), [])
-        of_real = _Held(Archive(), []) if is_apart else own
         drawn = ordinary(self.signature, plan, self._seed) if self._refused is None else []
         rows = [] if self._samples is None else real(self._samples, plan)
         plain = [each for each in drawn if each.case.kind == cases.RANDOM] or rows
@@ -279,6 +275,10 @@ class Freezing:
         moved = self._moved_cases(inputs)
         odd = reported(self.signature, plan, self._seed) if self._refused is None else []
         total = len(drawn) + len(rows) + len(moved) + len(odd)
+        real_rows = sum(each.case.batch for each in rows)
+        own_rows = sum(each.batch for each in (*(question.case for question in (*drawn, *odd)), *moved))
+        own = _Held(Archive(own_rows + (0 if is_apart else real_rows)), [])
+        of_real = _Held(Archive(real_rows), []) if is_apart else own
         for number, question in enumerate([*drawn, *rows]):
             self._goes_on(number, total)
             answers = first if question is scale else self._judged_answers(question, self._plan.draws)
@@ -332,6 +332,11 @@ class Freezing:
     def _ask_moved(self, held: _Held, moved: list[Case], inputs: Question, done: int, total: int) -> None:
         """The cases with moved weights. A round that affords no noise of its own has that of what it changes."""
         noise = next((each for each in held.settled if each.case.key == inputs.case.key), None)
+        if noise is None and moved:
+            self._not_judged.append(
+                f"moved weights: case {inputs.case.key}, whose inputs they are asked on, is not there"
+            )
+            return
         for number, case in enumerate(moved, start=done):
             self._goes_on(number, total)
             question = Question(case, inputs.feed)
@@ -360,13 +365,10 @@ class Freezing:
         float64 = None if question.case.is_reported else answers.float64
         answered = Answered(question.case, answers.float32, float64, answers.noisy, answers.decided)
         self._first_answered = self._first_answered or (question.feed, answers.float32)
-        for beyond in (_WHOLE, _REDUCED):
-            settled = answered.settled(self.signature, beyond)
-            settled = settled if like is None or float64 is None else settled.with_noise_of(like)
-            stored = held.archive.add(settled, question.feed)
-            if stored is not None:
-                held.settled.append(replace(settled, case=stored))
-                return held.settled[-1]
+        settled = held.archive.add(answered, question.feed, self.signature)
+        if settled is not None:
+            held.settled.append(settled if like is None or float64 is None else settled.with_noise_of(like))
+            return held.settled[-1]
         self._not_judged.append(f"case {question.case.key}: there is no room for its answers and inputs")
         return None
 

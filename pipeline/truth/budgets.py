@@ -20,7 +20,7 @@ from pipeline.budget_rule import (
     stated,
 )
 from pipeline.records import Budget, Case, Signature, TensorSpec
-from pipeline.subsets import reduced, seed_of
+from pipeline.subsets import Level, reduced, seed_of
 from pipeline.truth.decisions import open_elements, packed
 
 Arrays = Mapping[str, np.ndarray]
@@ -40,8 +40,13 @@ class Answered:
     noisy: tuple[Arrays, ...] = ()
     decided: tuple[Arrays, ...] = ()
 
-    def settled(self, signature: Signature, reduce_beyond: int | None = None) -> Settled:
-        """What is kept of it: without the answers under noise, and answers of more elements than that reduced."""
+    def kept_bytes(self, level: Level) -> int:
+        """What its answers take if so much is kept of each."""
+        answers = [answer for group in (self.float32, self.float64 or {}) for answer in group.values()]
+        return sum(level.kept_bytes(answer.shape, answer.itemsize) for answer in answers)
+
+    def settled(self, signature: Signature, level: Level | None = None) -> Settled:
+        """What is kept of it: without the answers under noise, and large answers reduced."""
         exact = self.float64 or {}
         others = (*self.noisy, *self.decided, self.float32)
         open_ = open_elements(signature, exact, others) if exact else {}
@@ -58,10 +63,10 @@ class Answered:
         float32: dict[str, Answer] = dict(self.float32)
         float64: dict[str, Answer] = dict(exact)
         for name, whole in self.float32.items():
-            if reduce_beyond is not None and whole.size > reduce_beyond:
+            if level is not None and whole.size > level.whole:
                 seed = seed_of(self.case.key, name)
-                like = reduced(exact[name], seed) if name in exact else None
-                float32[name] = reduced(whole, seed, like)
+                like = reduced(exact[name], seed, level=level) if name in exact else None
+                float32[name] = reduced(whole, seed, like, level)
                 float64 |= {} if like is None else {name: like}
         return Settled(self.case, float32, None if self.float64 is None else float64, open_, moves, by_feature)
 
