@@ -14,13 +14,12 @@ from pipeline.store import temporary_folder
 from pipeline.truth.plan import DRAWS
 from pipeline.workers.conversation import Conversation, Died
 from pipeline.workers.limits import LimitReached, Limits, free_memory
+from pipeline.workers.run import ON_THE_CPU
 
 Arrays = Mapping[str, np.ndarray]
 # A weight by the number of its copy, the seed by which it is moved, and the factor that it has afterwards.
 Move = tuple[int, int, float]
 
-# One processor's single precision is not a GPU's, which rounds to ten bits in products (TF32): answers are a CPU's.
-_ENVIRON = {"CUDA_VISIBLE_DEVICES": "-1"}
 _START_S = 300.0  # to load TensorFlow and a model, on a busy machine too
 
 
@@ -84,7 +83,7 @@ class Oracle:
             self.close()
             self._loaded = None
             log = self._folder / "oracle.log"
-            self._conversation = Conversation("pipeline.oracle.process", log, self._folder, _ENVIRON)
+            self._conversation = Conversation("pipeline.oracle.process", log, self._folder, ON_THE_CPU)
         return self._conversation
 
     def load(self, model: Path) -> None:

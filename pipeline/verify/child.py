@@ -16,7 +16,7 @@ from types import MappingProxyType
 from pipeline.records import Check, Verdict
 from pipeline.store import read_record, refusing_unwritable, temporary_folder, write_record
 from pipeline.workers.limits import Limits, free_memory, kill_family
-from pipeline.workers.run import Job, run, started
+from pipeline.workers.run import ON_THE_CPU, Job, run, started
 
 _STEP = "step: "
 _VERDICT, _LOG = "verdict.json", "log.txt"
@@ -91,7 +91,7 @@ def ready(halves: Sequence[Half]) -> Iterator[Mapping[Half, Ready]]:
                 place.mkdir()
                 with (place / _LOG).open("wb") as log:
                     streams = {"stdin": subprocess.PIPE, "stdout": log.fileno()}
-                    process = started(half.module, (_WAITING,), log.fileno(), place, None, **streams)
+                    process = started(half.module, (_WAITING,), log.fileno(), place, ON_THE_CPU, **streams)
                 found[half] = Ready(process, place)
             yield found
         finally:

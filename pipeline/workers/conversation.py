@@ -18,7 +18,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from pipeline.workers.limits import LimitReached, Limits, kill_family
+from pipeline.workers.limits import LimitReached, Limits, kill_family, resident
 from pipeline.workers.run import started, watch
 
 _LOOK_EVERY_S = 0.2  # at its memory; an answer is seen at once
@@ -45,17 +45,18 @@ class Conversation:
             self._process = started(module, [], stream.fileno(), temporary, environ, **pipes)
 
     def ask(self, question: Mapping[str, Any], limits: Limits) -> dict[str, Any]:
-        """The answer to a question.
+        """The answer to a question, which may take memory beside what the process holds already.
 
         Raises:
             LimitReached: if the answer took more than it may; the process is ended then.
             Died: if the process ended by itself.
         """
         assert self._process.stdin is not None
+        held = resident(self._process.pid)
         try:
             self._process.stdin.write(json.dumps(question).encode() + b"\n")
             self._process.stdin.flush()
-            line = self._line(limits)
+            line = self._line(limits, held)
         except BrokenPipeError:
             line = b""
         except BaseException:
@@ -66,7 +67,7 @@ class Conversation:
         answer: dict[str, Any] = json.loads(line)
         return answer
 
-    def _line(self, limits: Limits) -> bytes:
+    def _line(self, limits: Limits, held: int) -> bytes:
         assert self._process.stdout is not None
         end = time.monotonic() + limits.seconds
         line = b""
@@ -79,7 +80,7 @@ class Conversation:
                         break
                     line += part
                 else:
-                    watch(self._process, end, limits)
+                    watch(self._process, end, limits, held)
         return line
 
     def _how_it_ended(self) -> str:

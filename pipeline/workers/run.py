@@ -10,9 +10,14 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 
 from pipeline.progress import advance
 from pipeline.workers.limits import LimitReached, Limits, kill_family, resident, told_memory
+
+# One processor's single precision is not a GPU's, which rounds to ten bits in products (TF32): what is judged, and what
+# it is judged by, is answered by a CPU.
+ON_THE_CPU: Mapping[str, str] = MappingProxyType({"CUDA_VISIBLE_DEVICES": "-1"})
 
 _LOOK_EVERY_S = 0.02
 _LOOKS_A_WATCH = 10  # who asks for the memory of a family of processes reads all of /proc
@@ -20,7 +25,7 @@ _LOOKS_A_WATCH = 10  # who asks for the memory of a family of processes reads al
 
 @dataclass(frozen=True)
 class Job:
-    """A module to be run in a fresh process.
+    """A module to be run in a fresh process, on the CPU.
 
     Attributes:
         module: of the package, run as `python -P -m`.
@@ -44,11 +49,10 @@ def run(jobs: Sequence[Job], limits: Limits) -> list[int | str]:
 
     Args:
         jobs: to run.
-        limits: of each, its children included.
+        limits: the time of each; the memory of all together: of those that take too much the largest is ended.
     """
     running: dict[int, subprocess.Popen[bytes]] = {}
     ended: dict[int, int | str] = {}
-    status: int | str | None
     end = time.monotonic() + limits.seconds
     try:
         for number, job in enumerate(jobs):
@@ -56,14 +60,15 @@ def run(jobs: Sequence[Job], limits: Limits) -> list[int | str]:
         for look in itertools.count():
             if not running:
                 break
-            for number, process in list(running.items()):
-                status = process.poll()
-                if status is None and look % _LOOKS_A_WATCH == 0:
-                    status = _watched(process, end, limits)
-                if status is not None:
-                    ended[number] = status
-                    del running[number]
-                    advance(len(ended), len(jobs))
+            found: dict[int, int | str] = {
+                number: status for number, process in running.items() if (status := process.poll()) is not None
+            }
+            if not found and look % _LOOKS_A_WATCH == 0:
+                found = _past_limits(running, end, limits)
+            for number, status in found.items():
+                ended[number] = status
+                del running[number]
+                advance(len(ended), len(jobs))
             time.sleep(_LOOK_EVERY_S)
     finally:
         for process in running.values():
@@ -71,20 +76,23 @@ def run(jobs: Sequence[Job], limits: Limits) -> list[int | str]:
     return [ended[number] for number in range(len(jobs))]
 
 
+def _past_limits(running: Mapping[int, subprocess.Popen[bytes]], end: float, limits: Limits) -> dict[int, int | str]:
+    """Which limit each process reached, and was ended for; of those that run on nothing."""
+    if time.monotonic() > end:
+        found = dict.fromkeys(running, f"no answer within {limits.seconds:g} s")
+    else:
+        taken = {number: resident(process.pid) for number, process in running.items()}
+        largest = max(taken, key=lambda number: taken[number])
+        found = {largest: _too_much(taken[largest], limits)} if sum(taken.values()) > limits.memory else {}
+    for number in found:
+        kill_family(running[number])
+    return dict(found)
+
+
 def _started(job: Job) -> subprocess.Popen[bytes]:
     with (job.log or Path(os.devnull)).open("wb") as stream:
         log = stream.fileno()
-        return started(job.module, job.options, log, job.temporary, stdin=subprocess.DEVNULL, stdout=log)
-
-
-def _watched(process: subprocess.Popen[bytes], end: float, limits: Limits) -> str | None:
-    """Which limit a process reached, and was ended for; None if it runs on."""
-    try:
-        watch(process, end, limits)
-    except LimitReached as reached:
-        kill_family(process)
-        return str(reached)
-    return None
+        return started(job.module, job.options, log, job.temporary, ON_THE_CPU, stdin=subprocess.DEVNULL, stdout=log)
 
 
 def started(
@@ -102,14 +110,24 @@ def started(
     return subprocess.Popen(command, stderr=log, env=whole, start_new_session=True, **streams)  # type: ignore[call-overload,no-any-return]
 
 
-def watch(process: subprocess.Popen[bytes], end: float, limits: Limits) -> None:
-    """Hold a process against its limits; `end` is when its time is over, on the monotonic clock.
+def watch(process: subprocess.Popen[bytes], end: float, limits: Limits, held: int = 0) -> None:
+    """Hold a process against its limits.
+
+    Args:
+        process: and its children.
+        end: when its time is over, on the monotonic clock.
+        limits: of its work.
+        held: bytes of memory that it held before.
 
     Raises:
         LimitReached: if it is past one.
     """
     if time.monotonic() > end:
         raise LimitReached(f"no answer within {limits.seconds:g} s")
-    held = resident(process.pid)
-    if held > limits.memory:
-        raise LimitReached(f"it took {told_memory(held)} of memory, of {told_memory(limits.memory)} allowed")
+    taken = resident(process.pid) - held
+    if taken > limits.memory:
+        raise LimitReached(_too_much(taken, limits))
+
+
+def _too_much(taken: int, limits: Limits) -> str:
+    return f"it took {told_memory(taken)} of memory, of {told_memory(limits.memory)} allowed"
