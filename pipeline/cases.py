@@ -43,7 +43,7 @@ def kinds(signature: Signature) -> tuple[str, ...]:
     found = [RANDOM]
     if any(_is_float(spec) for spec in inputs):
         found += _FLOAT_KINDS
-    if any(not _is_float(spec) and spec.dtype != "bool" for spec in inputs):
+    if any(_has_ids(spec) for spec in inputs):
         found += _ID_KINDS
     if any(_has_padding(spec) for spec in inputs):
         found += _PADDINGS
@@ -187,16 +187,25 @@ def _draw(spec: InputSpec, sizes: dict[str, int], rng: np.random.Generator, kind
     values = _values(spec, _shape(spec, sizes), rng)
     if _is_float(spec) and kind in (*_FLOAT_KINDS, *REPORTED_KINDS):
         values = _of_float_kind(values, kind, rng)
-    elif kind in _ID_KINDS and not _is_float(spec) and spec.dtype != "bool":
-        values = np.full_like(values, _largest_id(spec) if kind == "largest ids" else _smallest_id(spec))
+    if spec.ids_at is not None:
+        places = [place for place in spec.ids_at if place < values.shape[-1]]
+        values[..., places] = _ids(spec, (*values.shape[:-1], len(places)), rng)
+    if kind in _ID_KINDS and _has_ids(spec):
+        values[..., slice(None) if spec.ids_at is None else list(spec.ids_at)] = (
+            _largest_id(spec) if kind == "largest ids" else _smallest_id(spec)
+        )
     if _has_padding(spec):
         _pad(values, rng, kind)
     return values
 
 
 def _is_float(spec: InputSpec) -> bool:
-    """Whether any number may be fed; not where ids come as floating-point numbers."""
-    return spec.ids_below is None and spec.dtype in _FLOATS
+    """Whether any number may be fed somewhere; not where ids come as floating-point numbers."""
+    return spec.dtype in _FLOATS and (spec.ids_below is None or spec.ids_at is not None)
+
+
+def _has_ids(spec: InputSpec) -> bool:
+    return spec.dtype != "bool" and (not _is_float(spec) or spec.ids_at is not None)
 
 
 def _has_padding(spec: InputSpec) -> bool:
@@ -221,16 +230,25 @@ def _of_float_kind(values: np.ndarray, kind: str, rng: np.random.Generator) -> n
 
 
 def _values(spec: InputSpec, shape: tuple[int, ...], rng: np.random.Generator) -> np.ndarray:
-    if spec.ids_below is None and spec.dtype in _FLOATS:
+    if _is_float(spec):
         return rng.standard_normal(shape).astype(spec.dtype)
     if spec.dtype == "bool":
         return rng.integers(0, 2, shape).astype(np.bool_)
     # Keras' default input dtype is float32, also where an embedding reads the values as ids.
     if spec.dtype in _INTEGERS or spec.dtype in _FLOATS:
-        return rng.integers(_smallest_id(spec), _largest_id(spec) + 1, shape).astype(spec.dtype)
+        return _ids(spec, shape, rng)
     raise BadInput(
         f"input {spec.name!r} has dtype {spec.dtype}, for which no cases are drawn: give real samples instead"
     )
+
+
+def _ids(spec: InputSpec, shape: tuple[int, ...], rng: np.random.Generator) -> np.ndarray:
+    """Integers that are valid; where numbers between them have a meaning, every other one of those, about."""
+    ids = rng.integers(_smallest_id(spec), _largest_id(spec) + 1, shape).astype(spec.dtype)
+    if not spec.ids_between:
+        return ids
+    between = rng.uniform(_smallest_id(spec), _largest_id(spec), shape)
+    return np.where(rng.integers(0, 2, shape) == 0, ids, between).astype(spec.dtype)
 
 
 def _smallest_id(spec: InputSpec) -> int:

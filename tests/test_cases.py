@@ -261,3 +261,24 @@ def test_numbers_that_are_reported_and_not_judged():
     assert {float("inf"), float("-inf")} < set(infinite.flat)
     denormal = np.abs(of_kind("denormal", FLOATS))
     assert 0 < denormal.max() < np.finfo(np.float32).tiny
+
+
+def test_ids_in_some_columns_leave_the_others_to_any_number():
+    """Whatever the kind: a table of categories beside measurements."""
+    spec = InputSpec(name="row", shape=("batch", 6), dtype="float32", ids_below=5, ids_at=(0, 2))
+    assert {"scaled 1e+06", "zeros", "smallest ids", "largest ids"} <= set(kinds(signature(spec)))
+    for kind in kinds(signature(spec)) + reported_kinds(signature(spec)):
+        row = generate(signature(spec), 64, 1, kind)["row"]
+        ids, numbers = row[:, [0, 2]], row[:, [1, 3, 4, 5]]
+        assert set(np.unique(ids)) <= set(range(5))
+        assert len(np.unique(ids)) == (1 if kind.endswith(" ids") else 5)
+        assert (numbers < 0).any() or kind in ("zeros", "one hot")
+
+
+def test_numbers_between_ids_are_drawn_where_they_have_a_meaning():
+    """And the ids themselves."""
+    row = one(InputSpec(name="row", shape=("batch", 50), dtype="float32", ids_below=4, ids_between=True))
+    assert {0.0, 1.0, 2.0, 3.0} <= set(np.unique(row))
+    assert row.min() == 0
+    assert row.max() == 3
+    assert (row != np.floor(row)).mean() > 0.3

@@ -30,11 +30,15 @@ class InputSpec(TensorSpec):
 
     `ids_below`: the values are ids in `[ids_from, ids_below)`, because they index something of that many rows.
     `ids_from`: the smallest integer that it takes: 1 where it divides something.
+    `ids_at`: of floating-point numbers, the places on the last axis that are ids (None: all of them are).
+    `ids_between`: whether numbers between two ids have a meaning too: they are scaled, or multiplied beside.
     `is_masked`: zeros (ids) or zero rows (features) mean padding.
     """
 
     ids_below: Annotated[Size, Field(ge=1)] | None = None
     ids_from: Count = 0
+    ids_at: tuple[Size, ...] | None = None
+    ids_between: bool = False
     is_masked: bool = False
 
     @model_validator(mode="after")
@@ -46,7 +50,7 @@ class InputSpec(TensorSpec):
     @model_serializer(mode="wrap")
     def _without_defaults(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
         """A bound that says nothing is left out: readers that do not know it yet can read the record."""
-        return _without(handler(self), "ids_from", 0)
+        return _without(_without(_without(handler(self), "ids_from", 0), "ids_at", None), "ids_between", False)
 
 
 class AxisRule(Record):

@@ -40,12 +40,26 @@ _COMPARES = frozenset({"Equal", "NotEqual", "Less", "LessEqual", "Greater", "Gre
 _SEGMENTS = ("Sum", "Prod", "Max", "Min")
 
 
+# Operations after which it is still known of which place on the input's last axis each element is.
+_MOVES_PLACES = frozenset({"StridedSlice", "Slice", "Split", "SplitV", "Unpack", "GatherV2"})
+_MOVES_PLACES |= {"Reshape", "Squeeze", "ExpandDims", "Transpose", "Identity"}
+# What `tf.raw_ops` calls otherwise.
+_RENAMED = {"split_dim": "axis", "dim": "axis", "squeeze_dims": "axis"}
+_MOST_PLACES = 2**20  # elements of an input whose places are followed
+
+
 @dataclass(frozen=True)
 class Integers:
-    """What an integer input may be: from `ids_from` on, below `ids_below` (None: no end was found)."""
+    """What an integer input may be: from `ids_from` on, below `ids_below` (None: no end was found).
+
+    Of a floating-point input `ids_at` are the places on the last axis that are ids (None: all), and `between` whether
+    numbers between two integers have a meaning there too.
+    """
 
     ids_below: int | None = None
     ids_from: int = 0
+    ids_at: tuple[int, ...] | None = None
+    between: bool = False
 
 
 @dataclass(frozen=True)
@@ -58,6 +72,8 @@ class _Followed:
     high: int = 0
     is_integer: bool = True
     floor: int | None = None  # the least that it can be, where the graph itself sees to that
+    # Of which place on the input's last axis each element is (like the tensor); where that is lost, which there are.
+    places: np.ndarray | None = None
 
 
 @dataclass(frozen=True)
@@ -80,7 +96,9 @@ def index_bounds(graph: SizedGraph) -> dict[str, Integers]:
     for name, tensor in graph.inputs.items():
         if tensor.dtype == tf.bool:
             continue
-        integers = _integers(graph, _Followed(tensor, is_integer=tensor.dtype.is_integer), tensor.dtype.is_integer)
+        is_integer = tensor.dtype.is_integer
+        places = None if is_integer else _places(tensor)
+        integers = _integers(graph, _Followed(tensor, is_integer=is_integer, places=places), is_integer)
         if integers != Integers():
             found[name] = integers
     return found
@@ -90,8 +108,14 @@ def _integers(graph: SizedGraph, start: _Followed, is_integer: bool) -> Integers
     below: list[int] = []
     least = [0]
     masks: list[bool] = []
+    ids: list[_Followed] = []
+    numbers: list[_Followed] = []
     for followed, use in _uses(graph, start):
         masks.append(use.is_mask)
+        if use.is_look_up:
+            ids.append(followed)
+        elif not (use.is_mask or followed.is_integer):
+            numbers.append(followed)
         if use.below is not None and followed.is_integer:
             below.append((use.below - 1 - followed.high) // followed.scale + 1)
         if use.is_look_up and followed.is_integer and followed.floor is None:
@@ -103,12 +127,62 @@ def _integers(graph: SizedGraph, start: _Followed, is_integer: bool) -> Integers
     smallest = min(below, default=None)
     if smallest is not None and smallest <= max(least):
         return Integers()  # what is read contradicts itself: it is left to be tried
-    return Integers(smallest, max(least))
+    found = Integers(smallest, max(least))
+    return found if is_integer or smallest is None else _of_floats(found, start, ids, numbers)
+
+
+def _of_floats(found: Integers, start: _Followed, ids: list[_Followed], numbers: list[_Followed]) -> Integers:
+    """Where on the last axis of a floating-point input ids lie, and whether numbers between them say something.
+
+    Tables come as one vector of which some columns are looked up and others multiplied.
+    """
+    looked_up, multiplied = _places_of(ids), _places_of(numbers)
+    is_scaled = any(each.scale != 1 for each in ids)
+    if looked_up is None or start.places is None or looked_up == frozenset(np.unique(start.places).tolist()):
+        return replace(found, between=is_scaled or bool(numbers))
+    is_both = multiplied is None or not looked_up.isdisjoint(multiplied)
+    return replace(found, ids_at=tuple(sorted(looked_up)), between=is_scaled or is_both)
+
+
+def _places_of(all_followed: list[_Followed]) -> frozenset[int] | None:
+    """The places on the input's last axis that some tensors are of; None where that is not known."""
+    found: set[int] = set()
+    for followed in all_followed:
+        if followed.places is None:
+            return None
+        found.update(np.unique(followed.places).tolist())
+    return frozenset(found)
+
+
+def _places(tensor: Any) -> np.ndarray | None:
+    """For each element of an input its place on the last axis."""
+    shape = tensor.shape
+    if not shape.is_fully_defined() or shape.rank < 2 or not 0 < shape.num_elements() <= _MOST_PLACES:
+        return None
+    return np.broadcast_to(np.arange(shape[-1], dtype=np.int32), shape.as_list())
+
+
+def _places_after(graph: SizedGraph, op: Any, number: int, places: np.ndarray | None) -> list[np.ndarray | None]:
+    """The places of the elements of each result of an operation, which hands on those of one operand."""
+    lost = None if places is None else np.unique(places)
+    if places is None or op.type not in _MOVES_PLACES or op.inputs[number].shape.as_list() != list(places.shape):
+        return [lost] * len(op.outputs)
+    operands = [places if place == number else graph.value(each) for place, each in enumerate(op.inputs)]
+    if any(each is None for each in operands):
+        return [lost] * len(op.outputs)
+    definition = op.op_def
+    names = (_RENAMED.get(arg.name, arg.name) for arg in definition.input_arg)
+    named = dict(zip(names, operands, strict=True))
+    told_by_operands = {arg.type_attr or arg.number_attr for arg in definition.input_arg}
+    attributes = (attr.name for attr in definition.attr if attr.name not in told_by_operands)
+    named |= {_RENAMED.get(name, name): op.get_attr(name) for name in attributes}
+    results = getattr(tf.raw_ops, op.type)(**named)
+    return [result.numpy() for result in (results if isinstance(results, list | tuple) else [results])]
 
 
 def _uses(graph: SizedGraph, start: _Followed) -> Iterator[tuple[_Followed, _Use]]:
     """What is done with an input, wherever its values get to."""
-    seen = {start.tensor.ref()}
+    seen: dict[Any, set[int]] = {}  # of each tensor the places that it was followed for
     pending = [start]
     while pending:
         followed = pending.pop()
@@ -118,9 +192,21 @@ def _uses(graph: SizedGraph, start: _Followed) -> Iterator[tuple[_Followed, _Use
                 if isinstance(made, _Use):
                     yield followed, made
                 elif made is not None:
-                    new = [each for each in op.outputs if each.ref() not in seen and len(seen) < _MOST_FOLLOWED]
-                    seen.update(each.ref() for each in new)
-                    pending += [replace(made, tensor=each) for each in new]
+                    places = _places_after(graph, op, number, followed.places)
+                    results = zip(op.outputs, places, strict=True)
+                    pending += [
+                        replace(made, tensor=each, places=own) for each, own in results if _is_new(seen, each, own)
+                    ]
+
+
+def _is_new(seen: dict[Any, set[int]], tensor: Any, places: np.ndarray | None) -> bool:
+    """Whether a tensor is to be followed: for the first time, or for places for which it was not; it is from now on."""
+    own = set() if places is None else set(np.unique(places).tolist())
+    known = seen.get(tensor.ref())
+    if len(seen) >= _MOST_FOLLOWED or (known is not None and own <= known):
+        return False
+    seen[tensor.ref()] = own | (known or set())
+    return True
 
 
 def _made(graph: SizedGraph, op: Any, number: int, followed: _Followed) -> _Use | _Followed | None:

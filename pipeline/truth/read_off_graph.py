@@ -141,4 +141,5 @@ def _smallest(signature: Signature, axis: str) -> int:
 def _bounded(spec: InputSpec, found: Integers) -> InputSpec:
     below = min((each for each in (spec.ids_below, found.ids_below) if each is not None), default=None)
     least = found.ids_from if below is None or found.ids_from < below else 0
-    return spec.model_copy(update={"ids_below": below, "ids_from": max(spec.ids_from, least)})
+    bounds = {"ids_below": below, "ids_from": max(spec.ids_from, least)}
+    return spec.model_copy(update={**bounds, "ids_at": found.ids_at, "ids_between": found.between})

@@ -60,9 +60,8 @@ def run(jobs: Sequence[Job], limits: Limits) -> list[int | str]:
         for look in itertools.count():
             if not running:
                 break
-            found: dict[int, int | str] = {
-                number: status for number, process in running.items() if (status := process.poll()) is not None
-            }
+            polled = {number: process.poll() for number, process in running.items()}
+            found: dict[int, int | str] = {number: status for number, status in polled.items() if status is not None}
             if not found and look % _LOOKS_A_WATCH == 0:
                 found = _past_limits(running, end, limits)
             for number, status in found.items():

@@ -186,3 +186,42 @@ def test_integers_that_are_only_a_mask_are_0_and_1(use) -> None:
 def test_integers_that_are_more_than_a_mask_are_free(use) -> None:
     """Numbers that count, thresholds above 1."""
     assert of_ids(use) == Integers()
+
+
+def of_a_table(call: Callable[[Any], Any]) -> Integers:
+    """What is admitted by a call on a row of six numbers."""
+    row = keras.Input((6,), name="row")
+    return bounds(keras.Model(row, call(row))).get("row", Integers())
+
+
+def test_columns_that_are_looked_up_are_ids_and_the_others_are_numbers() -> None:
+    """A table of categories and measurements in one vector."""
+
+    def own(row: Any) -> Any:
+        first, second = layers.Embedding(5, 3)(row[:, 0]), layers.Embedding(9, 3)(row[:, 2])
+        return layers.Concatenate()([first, second, layers.Dense(4)(row[:, 3:])])
+
+    def split(row: Any) -> Any:
+        ids, numbers = ops.split(row, [2], axis=-1)
+        return ops.sum(layers.Embedding(7, 4)(ids), 1) + layers.Dense(4)(numbers)
+
+    def every_way(row: Any) -> Any:
+        wide = tf.transpose(tf.squeeze(tf.expand_dims(tf.identity(row), 1), [1]))
+        by_slice, first = tf.slice(row, [0, 0], [-1, 1])[:, 0], tf.unstack(row, axis=1)[1]
+        gathered, halves = tf.gather(tf.reshape(row, (-1, 6)), [2], axis=1)[:, 0], tf.split(row, 2, axis=1)
+        ids = tf.stack([by_slice, first, gathered, wide[4], halves[1][:, 2]], 1)
+        return tf.cast(ids, tf.int32)
+
+    assert of_a_table(lambda row: layers.Embedding(7, 4)(layers.Lambda(every_way)(row))) == Integers(
+        7, ids_at=(0, 1, 2, 4, 5)
+    )
+    assert of_a_table(own) == Integers(5, ids_at=(0, 2))
+    assert of_a_table(split) == Integers(7, ids_at=(0, 1))
+
+
+def test_numbers_that_are_looked_up_and_multiplied_lie_between_ids_too() -> None:
+    """As brightness does that is binned."""
+    both = of_a_table(lambda row: layers.Embedding(5, 4)(ops.cast(row, "int32"))[:, 0] + layers.Dense(4)(row))
+    assert both == Integers(5, between=True)
+    assert of_a_table(lambda row: layers.Embedding(256, 4)(ops.cast(row * 255, "int32"))) == Integers(2, between=True)
+    assert of_a_table(lambda row: layers.Embedding(5, 4)(row)) == Integers(5)

@@ -6,6 +6,7 @@ import keras
 import pytest
 from keras import layers, ops
 
+from pipeline.oracle.freeze import freeze
 from pipeline.records import Signature
 from pipeline.truth.signature import read_signature
 from tests.truth.position_layers import WIDTH, Positions, autoencoder, encoder, u_net
@@ -120,3 +121,14 @@ def test_code_that_no_output_needs_does_not_count() -> None:
     a, b = (keras.Input((None, 2), name=name) for name in "ab")
     signature = completed(keras.Model([a, b], Wasteful()(a, b)))
     assert [spec.shape[1] for spec in signature.inputs] == ["a_time", "b_time"]
+
+
+def test_a_table_of_ids_and_numbers_in_one_vector_is_frozen_as_both(tmp_path) -> None:
+    """Ids stay ids, and numbers are scaled and negative."""
+    row = keras.Input((6,), name="row")
+    first = layers.Embedding(5, 3)(row[:, 0])
+    model = keras.Model(row, layers.Dense(2)(layers.Concatenate()([first, layers.Dense(4)(row[:, 1:])])))
+    truth = freeze(model, tmp_path, effort="quick")
+    (spec,) = truth.signature.inputs
+    assert (spec.ids_below, spec.ids_at, spec.ids_between) == (5, (0,), False)
+    assert {"scaled 1e+06", "largest ids"} <= {case.kind for case in truth.cases}
