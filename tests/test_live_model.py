@@ -175,3 +175,44 @@ def test_layers_hold_no_more_calls_than_before(tmp_path: Path) -> None:
     )
     assert calls() == before
     assert model.get_layer("trunk").output is not None
+
+
+@keras.saving.register_keras_serializable("tests")
+class Remembering(layers.Layer):
+    """Keeps its last scores, as the attention of TensorFlow's tutorial on transformers does, and all of them."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+        self.dense = layers.Dense(3)
+        self.last_scores = None
+        self.all_scores = ["none yet"]
+        self.by_name = {"none": 0}
+
+    def build(self, shape: Any) -> None:
+        """The inner layer's weights."""
+        self.dense.build(shape)
+
+    def call(self, x: Any) -> Any:
+        """A softmax, which is kept in four ways."""
+        scores = keras.ops.softmax(self.dense(x))
+        self.last_scores = scores
+        self.newest = (scores, 1)
+        self.all_scores.append(scores)
+        self.by_name["last"] = scores
+        return scores
+
+
+def test_what_a_layer_remembers_of_its_last_call_is_the_users_own(tmp_path: Path) -> None:
+    """Not a tensor of a graph of ours, nor the scores of inputs that we drew."""
+    left, right = keras.Input((6,), name="left"), keras.Input((6,), name="right")
+    remembering = Remembering(name="remembering")
+    model = keras.Model([left, right], layers.Dense(1)(remembering(left) - remembering(right)))
+    model(rows(2, 0))
+    before = (remembering.last_scores, remembering.newest, list(remembering.all_scores), dict(remembering.by_name))
+    pipeline.export_bundle(model, tmp_path / "bundle", options=QUICK)
+    after = (remembering.last_scores, remembering.newest, list(remembering.all_scores), dict(remembering.by_name))
+    assert [id(each) for each in before[2]] == [id(each) for each in after[2]]
+    assert before[0] is after[0]
+    assert before[1] is after[1]
+    assert before[3].keys() == after[3].keys()
+    assert before[3]["last"] is after[3]["last"]

@@ -8,6 +8,7 @@ from typing import Any
 import keras
 from keras import tree
 
+from pipeline.graph.attributes import kept_attributes
 from pipeline.graph.forgotten_calls import note
 from pipeline.graph.read import INPUTS, CallGraph, CallSite, KerasTensor, TensorRef, node_of
 
@@ -33,7 +34,9 @@ def rebuild(
     tensors = {TensorRef(INPUTS, index): symbol for index, symbol in enumerate(inputs)}
     for index, site in enumerate(graph.sites):
         args, kwargs = tree.map_structure(lambda leaf: _filled(leaf, tensors), (site.args, site.kwargs))
-        outputs = tree.flatten(layer_for(site)(*args, **kwargs))
+        layer = layer_for(site)
+        with kept_attributes([layer] if isinstance(layer, keras.Layer) else []):
+            outputs = tree.flatten(layer(*args, **kwargs))
         for number, tensor in enumerate(outputs):
             tensors[TensorRef(index, number)] = tensor
         if outputs:

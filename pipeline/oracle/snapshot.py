@@ -15,6 +15,7 @@ import numpy as np
 import tensorflow as tf
 
 from pipeline.errors import BadInput
+from pipeline.graph.attributes import kept_attributes
 from pipeline.graph.flatten import unused_name
 from pipeline.graph.inference import legal_scope
 from pipeline.oracle.buffers import numbers_of
@@ -31,6 +32,7 @@ class Snapshot:
 
     def __init__(self, *models: keras.Model) -> None:
         own = {id(variable): variable for model in models for variable in model.variables}
+        self._models = models
         self._own = own  # kept, so that no other variable gets the `id` of one of these
         names: set[str] = set()
         self._copies: dict[int, tf.Variable] = {}
@@ -66,7 +68,7 @@ class Snapshot:
 
     @contextlib.contextmanager
     def read(self, instead: Iterable[tuple[Any, Any]] = ()) -> Iterator[None]:
-        """Within this block layers read the copies, and assign to nothing that lasts.
+        """Within this block layers read the copies, and assign to nothing that lasts, nor keep what they computed.
 
         Args:
             instead: pairs of a Keras variable and the tensor that is read in place of its copy.
@@ -75,7 +77,7 @@ class Snapshot:
             BadInput: if a layer reads what it has assigned itself: no artifact keeps a state between calls.
         """
         scope = _Copies({**self._copies, **{id(variable): tensor for variable, tensor in instead}})
-        with scope, inlined_functions():
+        with scope, inlined_functions(), kept_attributes(self._models):
             yield
         if scope.has_read_its_own:
             raise BadInput(

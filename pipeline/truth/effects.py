@@ -13,6 +13,7 @@ from tensorflow.core.framework import types_pb2
 from tensorflow.python.framework import op_def_registry
 from tensorflow.python.framework.auto_control_deps_utils import get_read_write_resource_inputs
 
+from pipeline.graph.attributes import kept_attributes
 from pipeline.graph.inference import serving
 from pipeline.graph.read import CallSite, TensorRef
 
@@ -78,7 +79,7 @@ def _traced(site: CallSite) -> Any:
         remaining = iter(tensors)
         filled = [next(remaining) if isinstance(leaf, TensorRef) else leaf for leaf in leaves]
         args, kwargs = tree.pack_sequence_as((site.args, site.kwargs), filled)
-        with serving(site.layer):
+        with serving(site.layer), kept_attributes([site.layer] if isinstance(site.layer, keras.Layer) else []):
             return site.layer(*args, **_at_inference(site.layer, kwargs))
 
     return tf.function(call, autograph=False).get_concrete_function(*specs)

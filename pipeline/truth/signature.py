@@ -9,6 +9,7 @@ from typing import Any
 import keras
 from keras import tree
 
+from pipeline.graph.attributes import kept_attributes
 from pipeline.graph.call import input_names, output_names, renamed_outputs
 from pipeline.graph.read import INPUTS, CallGraph, TensorRef, read, required_graph
 from pipeline.records import AxisRule, InputSpec, Shape, Signature, TensorSpec
@@ -153,7 +154,8 @@ def _trial(graph: Any, inputs: tuple[InputSpec, ...], sizes: dict[str, int]) -> 
         for spec in inputs
     ]
     try:
-        outputs = graph.compute_output_spec(tree.pack_sequence_as(graph._inputs_struct, tensors))
+        with kept_attributes([graph]):
+            outputs = graph.compute_output_spec(tree.pack_sequence_as(graph._inputs_struct, tensors))
     except Exception:  # noqa: BLE001 - shape inference runs the layers' own code; the names of axes are all it is for
         return None
     return [tuple(tensor.shape) for tensor in tree.flatten(outputs)]
