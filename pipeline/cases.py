@@ -30,6 +30,8 @@ _SCALES = {f"scaled {scale:g}": scale for scale in (1e-6, 1e-3, 1e3, 1e6)}
 _FLOAT_KINDS = (*_SCALES, "zeros", "one hot")
 _ID_KINDS = ("smallest ids", "largest ids")
 _PADDINGS = ("padded left", "padded between", "not padded", "rows of padding")
+# Kinds of which one row says half: a row that is all padding, beside one that is not.
+SEVERAL_SENSES = ("rows of padding",)
 LONGEST = "longest"
 _LENGTHS = ("shortest", LONGEST)
 _ORDERS = ("rising lengths", "falling lengths")

@@ -19,7 +19,7 @@ from pipeline.oracle.traced import Traced, input_key, output_key, traced
 from pipeline.oracle.work import work_of
 from pipeline.progress import stage
 from pipeline.store import temporary_folder
-from pipeline.truth.plan import Work
+from pipeline.truth.plan import Fixed, Work
 from pipeline.truth.refusals import refuse_unexportable
 from pipeline.truth.signature import read_signature
 from pipeline.workers.limits import Limits, free_memory
@@ -85,6 +85,15 @@ class Asked:
     def work(self, free_axis: int) -> Work:
         """What a row amounts to, an axis that is free counted at this size."""
         return work_of(self._traced.served, free_axis)
+
+    def fixed(self) -> Fixed:
+        """What an export takes however many rows are asked."""
+        wide = self._traced.noisy
+        return Fixed(
+            traced=len(self._traced.served.graph.get_operations()),
+            traced_wide=0 if wide is None else len(wide.function.graph.get_operations()),
+            weight_bytes=sum(self.snapshot.value(each.variable).nbytes for each in self.weights),
+        )
 
     def answers(
         self,

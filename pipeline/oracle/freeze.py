@@ -217,6 +217,7 @@ class Freezing:
             static_batch=static_batch(self.signature),
             has_decisions=self._has_decisions,
             longest=self._longest,
+            fixed=self._asked.fixed(),
         )
 
     @property

@@ -55,10 +55,16 @@ def ordinary(signature: Signature, plan: Plan, seed: int) -> list[Question]:
     """Random inputs at each batch size, then one case of each other kind."""
     random = [drawn(signature, cases.RANDOM, batch, seed) for batch in plan.batches]
     others = [kind for kind in cases.kinds(signature)[1:] if kind != cases.LONGEST]
-    found = [*random, *(drawn(signature, kind, plan.kind_batch, seed) for kind in others)]
+    found = [*random, *(drawn(signature, kind, _rows(signature, plan, kind), seed) for kind in others)]
     if cases.LONGEST in cases.kinds(signature):
         found.append(drawn(signature, cases.LONGEST, plan.longest_batch or plan.kind_batch, seed, plan.longest_times))
     return found
+
+
+def _rows(signature: Signature, plan: Plan, kind: str) -> int:
+    """How many rows a case of a kind has: two at least of one whose rows are not all alike in what they are for."""
+    least = _TRIED_BATCH if kind in cases.SEVERAL_SENSES and static_batch(signature) is None else 1
+    return max(least, plan.kind_batch)
 
 
 def reported(signature: Signature, plan: Plan, seed: int) -> list[Question]:

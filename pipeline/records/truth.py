@@ -84,8 +84,9 @@ class Plan(Record):
     `shared`. The case of long axes has `longest_batch` rows (None: `kind_batch`), and axes `longest_times` the
     shortest. `operations` and `elements` count one row through the model: arithmetic operations, and elements that
     come out of operations; `row_bytes` is the memory that a row of it needs in float64. `cost` is what it all amounts
-    to, in seconds of an imaginary machine, and `affordable` what it may come to where effort is `standard`. `thinned`
-    says what is less than a thorough export asks, and why.
+    to, in seconds of an imaginary machine, and `affordable` what it may come to where effort is `standard`; `fixed` is
+    what an export takes beside, however little it asks: `traces`, `processes` that load TensorFlow, and `weights` that
+    are copied, written and read. `thinned` says what is less than a thorough export asks, and why.
     """
 
     effort: Effort
@@ -101,6 +102,7 @@ class Plan(Record):
     row_bytes: Size
     cost: float
     affordable: float | None = None
+    fixed: dict[str, float] = {}
     thinned: tuple[str, ...] = ()
 
 

@@ -30,6 +30,16 @@ _S_PER_ELEMENT = 1.5e-9
 _S_PER_NOISY_ELEMENT = 12e-9
 _S_PER_NODE = 4e-6
 _WIDE = 2.0  # float64 takes so many times as much as float32
+_S_PER_TRACED = 0.8e-3  # an operation of a graph that Python builds
+_S_PER_PROCESS = 5.0  # TensorFlow and a model are loaded
+_BYTES_MOVED_PER_S = 1e9
+# Who answers, and the SavedModel's half of the verdict.
+_PROCESSES = 2
+# How often the operations of the compiled function are traced: for the truth, the SavedModel and the ONNX file; besides
+# there is the float64 form. How often weights are written and read: as a copy, in the float64 form, and in the
+# SavedModel, the ONNX file and `model.keras`, each of which is loaded again.
+_TRACES, _COPIES = 3, 8
+_COPIES_A_ROUND = 2  # in float32 and float64
 # What an export at standard effort may ask for, in seconds of that machine.
 AFFORDABLE_S = 15.0
 
@@ -70,6 +80,38 @@ class Work:
     def case(self, rows: int, draws: int) -> float:
         """Seconds of a case of so many rows."""
         return rows * self.row(draws) + self.nodes * _S_PER_NODE * (2 + draws)
+
+
+@dataclass(frozen=True)
+class Fixed:
+    """What an export takes however many rows are asked.
+
+    Attributes:
+        traced: operations of the compiled function's graph.
+        traced_wide: of the float64 form's with noise; 0 where there is none.
+        weight_bytes: of all weights.
+    """
+
+    traced: int
+    traced_wide: int
+    weight_bytes: int
+
+    @property
+    def round(self) -> float:
+        """Seconds that weights take to be moved in a round."""
+        return _COPIES_A_ROUND * self.weight_bytes / _BYTES_MOVED_PER_S
+
+    def told(self) -> dict[str, float]:
+        """Seconds by what they go to, for the manifest."""
+        seconds = {
+            "traces": (_TRACES * self.traced + self.traced_wide) * _S_PER_TRACED,
+            "processes": _PROCESSES * _S_PER_PROCESS,
+            "weights": _COPIES * self.weight_bytes / _BYTES_MOVED_PER_S,
+        }
+        return {name: round(value, 3) for name, value in seconds.items()}
+
+
+NOTHING_FIXED = Fixed(0, 0, 0)
 
 
 @dataclass(frozen=True)
@@ -149,6 +191,7 @@ def planned(
     *,
     has_decisions: bool = False,
     longest: Longest | None = None,
+    fixed: Fixed = NOTHING_FIXED,
 ) -> Asked:
     """The plan of an export.
 
@@ -163,6 +206,7 @@ def planned(
         static_batch: of every case, where the model fixes one.
         has_decisions: whether some outputs are integers or truth values, which take draws of noise of their own.
         longest: the case of long axes, which is one of the kinds; None where no axis is free.
+        fixed: what does not depend on rows.
     """
     rounds = rounds_of(shared)
     levels = {"thorough": _LEVELS[:1], "standard": _LEVELS, "quick": (_LEAST,)}[effort]
@@ -172,12 +216,16 @@ def planned(
         return None if longest is None else static_batch or longest.rows(of_kind)
 
     def cost(level: _Level) -> float:
-        fixed = [static_batch] if static_batch is not None else _that_fit(level.batches, most_rows)
+        batches = [static_batch] if static_batch is not None else _that_fit(level.batches, most_rows)
         of_kind, of_round = (static_batch or min(each, most_rows) for each in (level.kind_batch, level.round_batch))
-        ordinary = [*fixed, *[of_kind] * (kinds - (longest is not None)), *[of_round] * base_cases]
+        ordinary = [*batches, *[of_kind] * (kinds - (longest is not None)), *[of_round] * base_cases]
         draws, round_draws = (with_decisions(each, has_decisions) for each in (level.draws, level.round_draws))
         long = 0.0 if longest is None else longest.work.case(longest_rows(of_kind) or 1, draws)
-        return sum(work.case(rows, draws) for rows in ordinary) + long + rounds * work.case(of_round, round_draws)
+        return (
+            sum(work.case(rows, draws) for rows in ordinary)
+            + long
+            + rounds * (work.case(of_round, round_draws) + fixed.round)
+        )
 
     chosen = next((level for level in levels if cost(level) <= AFFORDABLE_S), levels[-1])
     kind_batch = static_batch or min(chosen.kind_batch, most_rows)
@@ -194,6 +242,7 @@ def planned(
         elements=work.elements,
         row_bytes=work.row_bytes,
         cost=cost(chosen),
+        fixed=fixed.told(),
         affordable=AFFORDABLE_S if effort == "standard" else None,
         thinned=(
             *_thinned(effort, chosen, cost(_LEVELS[0]), most_rows, static_batch),
