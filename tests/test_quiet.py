@@ -19,3 +19,15 @@ def test_another_backend_is_one_line(backend: str) -> None:
     (line,) = ended.stderr.strip().splitlines()
     assert f"Keras runs on '{backend}' here" in line
     assert "KERAS_BACKEND=tensorflow" in line
+
+
+def test_tensorflow_alone_brings_no_keras_which_is_there_when_asked_for() -> None:
+    """Nor scikit-learn, which Keras would import."""
+    code = (
+        "import sys; from pipeline.quiet import load_tensorflow_alone; load_tensorflow_alone(); "
+        "print('tensorflow' in sys.modules, 'keras' in sys.modules, 'sklearn' in sys.modules); "
+        "import keras; print(keras.layers.Dense(3).units)"
+    )
+    told = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert told.stdout.split() == ["True", "False", "False", "3"]
+    assert told.stderr == ""

@@ -18,7 +18,7 @@ import numpy as np
 from pipeline.errors import told
 from pipeline.oracle.buffers import assign
 from pipeline.oracle.draws import Draws
-from pipeline.quiet import load_tensorflow
+from pipeline.quiet import load_tensorflow_alone
 from pipeline.weight_map.perturb import moved, scaled
 from pipeline.workers.conversation import answer_all
 
@@ -149,5 +149,5 @@ class _Process:
 
 
 if __name__ == "__main__":
-    load_tensorflow()
+    load_tensorflow_alone()
     answer_all(_Process())
