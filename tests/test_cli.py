@@ -14,6 +14,7 @@ from pathlib import Path
 import keras
 import numpy as np
 import onnx
+import psutil
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
@@ -251,18 +252,30 @@ def test_an_unsafe_lambda_in_a_keras_file_is_refused(capsys, folder) -> None:
     assert "lambda" in err.lower()
 
 
-def test_ctrl_c_is_one_line_and_loses_nothing(folder) -> None:
-    """SIGINT while TensorFlow works."""
+@pytest.mark.parametrize("ending", [signal.SIGINT, signal.SIGTERM])
+def test_an_export_that_is_ended_is_one_line_and_leaves_nothing(folder, tmp_path, ending: signal.Signals) -> None:
+    """Neither files nor processes, while TensorFlow works here and there."""
     command = [sys.executable, "-m", "pipeline", "export", "own.py:build"]
-    env = {**os.environ, "PYTHONPATH": str(Path(cli.__file__).parents[1])}
+    temporary = tmp_path / "temporary"
+    temporary.mkdir()
+    env = {**os.environ, "PYTHONPATH": str(Path(cli.__file__).parents[1]), "TMPDIR": str(temporary)}
 
     def hears_ctrl_c() -> None:  # what a shell starts in the background does not, nor what that starts
         signal.signal(signal.SIGINT, signal.SIG_DFL)
 
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=env, preexec_fn=hears_ctrl_c) as process:
-        time.sleep(4.0)
-        process.send_signal(signal.SIGINT)
+        own, end = psutil.Process(process.pid), time.monotonic() + 60
+        while not any("pipeline.oracle.process" in each.cmdline() for each in own.children()):
+            assert time.monotonic() < end
+            time.sleep(0.05)
+        time.sleep(1.0)
+        children = own.children(recursive=True)
+        process.send_signal(ending)
         _, err = process.communicate()
     assert process.returncode == 2
     assert err.strip().splitlines()[-1] == "error: interrupted; nothing that was there before is changed"
     assert not (folder / "exported").exists() or not list((folder / "exported").iterdir())
+    assert children
+    assert psutil.wait_procs(children, timeout=10)[1] == []
+    left = {each.name for each in temporary.iterdir()}
+    assert left <= {".ses"}  # onnxruntime's own, wherever it is loaded
