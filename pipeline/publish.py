@@ -34,7 +34,6 @@ from pipeline.verify.onnx_answers import answering
 from pipeline.verify.verdict import tensorflow_ready, verify_directory, verify_rows
 
 _JUDGED_APART = "real rows were judged too, and are not part of this bundle"
-_MOST_ROWS = 257  # of a task's held-out data: as many as the largest batch
 
 
 @dataclass(frozen=True)
@@ -139,9 +138,10 @@ def _draft(
     apart: Path | None,
 ) -> Manifest:
     """Truth and artifacts in `scratch`, and the manifest that says so."""
-    samples = _task_samples(task, asked) if options.samples is None else options.samples
+    of_task = options.samples is None
+    samples = _task_samples(task) if of_task else options.samples
     with stage("truth"):
-        freezing = Freezing(asked, samples, effort=options.effort)
+        freezing = Freezing(asked, samples, effort=options.effort, of_task=of_task)
     with frozen_beside(freezing, scratch, apart) as beside:
         feed = dict(freezing.first_inputs)
         artifacts = write_artifacts(model, freezing.signature, feed, options, scratch, asked.snapshot)
@@ -200,17 +200,8 @@ def _metric_of_onnx(scratch: Path, draft: Manifest, task: Task | None) -> TaskMe
         return judged_metric(draft.metric, task, cast, model=draft.model, batch=static_batch(draft.signature))
 
 
-def _task_samples(task: Task | None, asked: Asked) -> dict[str, np.ndarray] | None:
-    """Held-out rows of the task, in the dtypes of the inputs; None where there are none of finite numbers."""
-    if task is None or task.data is None:
-        return None
-    given = task.data()[1].inputs
-    inputs = asked.signature.inputs
-    if any(spec.name not in given for spec in inputs):
-        return None
-    arrays = {spec.name: np.asarray(given[spec.name])[:_MOST_ROWS].astype(spec.dtype) for spec in inputs}
-    is_finite = np.all([np.isfinite(array).reshape(len(array), -1).all(axis=1) for array in arrays.values()], axis=0)
-    return {name: array[is_finite] for name, array in arrays.items()} if is_finite.any() else None
+def _task_samples(task: Task | None) -> Mapping[str, np.ndarray] | None:
+    return None if task is None or task.data is None else task.data()[1].inputs
 
 
 def _require_threshold(labels: Labels) -> None:

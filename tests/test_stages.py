@@ -99,6 +99,19 @@ def test_real_rows_are_published_where_they_may_be(model, tmp_path) -> None:
         np.testing.assert_array_equal(archive["real2/in/a"], samples["a"][:2])
 
 
+@pytest.mark.parametrize(("batch", "rows", "are_judged"), [(300, 310, True), (16, 10, False)])
+def test_a_tasks_data_refuse_no_model_of_static_batch(tmp_path, batch: int, rows: int, are_judged: bool) -> None:
+    """As many rows are judged as fill a batch; too few are told."""
+    x = keras.Input(batch_shape=(batch, 3), name="x")
+    model = keras.Model(x, layers.Dense(2)(x))
+    held_out = Arrays({"x": np.random.default_rng(0).normal(size=(rows, 3))})
+    task = pipeline.Task(build=lambda: model, data=lambda: (held_out, held_out), metric=constant_metric(0.9))
+    options = pipeline.ExportOptions(formats=("onnx",), effort="quick")
+    truth = pipeline.export_bundle(model, tmp_path / "m", task=task, options=options).manifest.truth
+    assert any("real rows were judged" in note for note in truth.notes) == are_judged
+    assert any("samples have 10 rows, the model takes 16" in line for line in truth.not_judged) != are_judged
+
+
 def test_a_model_of_other_weights_does_not_pass_against_the_bundle(model, bundle) -> None:
     """`verify_bundle(directory, model)` asks the model what it says now."""
     assert pipeline.verify_bundle(bundle, model).passed

@@ -111,6 +111,7 @@ class Freezing:
         samples: real inputs by name.
         seed: of the random inputs.
         effort: how much is asked.
+        of_task: whether the samples are a task's data (`that_runs`).
 
     Raises:
         BadInput: if the model runs on no inputs.
@@ -122,6 +123,8 @@ class Freezing:
         samples: Mapping[str, ArrayLike] | None = None,
         seed: int = SEED,
         effort: Effort = "standard",
+        *,
+        of_task: bool = False,
     ) -> None:
         self._asked, self._seed, self._effort = asked, seed, effort
         self._shared = tuple(each for each in asked.weights if each.is_shared and can_be_moved(each))
@@ -129,9 +132,9 @@ class Freezing:
         self._is_small = elements <= MOST_ELEMENTS
         self._is_randomised = self._is_small and bool(hide_something(asked.weights, asked.snapshot))
         self._no_float64 = asked.no_float64
-        self._not_judged: list[str] = []
         self._first_answered: tuple[Arrays, Arrays] | None = None
-        found = that_runs(asked, samples, seed)
+        found = that_runs(asked, samples, seed, of_task=of_task)
+        self._not_judged = [] if found.unfit is None else [f"rows of the task's data: {found.unfit}"]
         self.signature, self._samples, self._refused = found.signature, found.samples, found.refused
         real_size = 1 if self._samples is None else self._samples.longest_axis(self.signature)
         self._work = asked.work(max(cases.usual_size(self.signature), real_size))
