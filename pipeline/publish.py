@@ -17,16 +17,16 @@ from pipeline.export.artifacts import write_artifacts
 from pipeline.export.card import model_card
 from pipeline.export.options import ExportOptions
 from pipeline.graph.forgotten_calls import calls_forgotten
-from pipeline.models.held_out import BATCH, in_batches, judged_metric
+from pipeline.models.held_out import judged_metric
 from pipeline.models.task import Task
 from pipeline.oracle.asked import Asked
 from pipeline.oracle.asking import NoAnswer
 from pipeline.oracle.beside import frozen_beside
 from pipeline.oracle.freeze import Freezing
+from pipeline.oracle.held_out import batches_of
 from pipeline.progress import stage
 from pipeline.records import VERSIONED, Manifest, TaskMetric, Variant, Verdict, versions
 from pipeline.store import digest, digests, publishing, refusing_unwritable, temporary_folder
-from pipeline.truth.trial import static_batch
 from pipeline.verify.child import NONE_READY, Half, Ready
 from pipeline.verify.failure import left_behind
 from pipeline.verify.keras_half import searched
@@ -76,7 +76,7 @@ def publish(
         with _apart(options, real) as apart, _judges(options) as waiting:
             draft = _draft(model, asked, scratch, labels, task, options, apart)
             verdict = _judged(model, asked, scratch, draft, apart, waiting)
-        metric = _metric_of_onnx(scratch, draft, task)
+        metric = _metric_of_onnx(scratch, asked, draft, task)
         judged = draft.model_copy(update={"parity": verdict.parity, "metric": metric})
         card = scratch / CARD
         card.write_text(model_card(judged), encoding="utf-8")
@@ -169,35 +169,26 @@ def _with_metric(labels: Labels, asked: Asked, task: Task | None) -> Labels:
     """The labels with the task's figure for the model as it is, where training has left none."""
     if labels.metric is not None or task is None or task.metric is None or task.data is None:
         return labels
-
-    def predict(feed: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-        return asked.predict({spec.name: np.asarray(feed[spec.name], spec.dtype) for spec in asked.signature.inputs})
-
-    batch = static_batch(asked.signature)
-    answer = in_batches(predict, batch or BATCH, is_static=batch is not None)
+    held_out = task.data()[1]
     try:
-        value = float(task.metric(answer, task.data()[1]))
+        value = float(task.metric(batches_of(asked, held_out).through_keras(asked), held_out))
     except NoAnswer as failed:
         raise BadInput(f"the model does not run on its task's data: {failed}") from failed
     metric = TaskMetric(name=task.metric_name or "metric", value=value, threshold=task.threshold)
     return replace(labels, metric=metric)
 
 
-def _metric_of_onnx(scratch: Path, draft: Manifest, task: Task | None) -> TaskMetric | None:
+def _metric_of_onnx(scratch: Path, asked: Asked, draft: Manifest, task: Task | None) -> TaskMetric | None:
     """The task's figure with what `model.onnx` answers beside it.
 
     Raises:
         CheckFailed: if the figures differ by more than rounding explains, or one is no number.
     """
-    if draft.metric is None or task is None or ONNX_FILE not in draft.files:
+    if draft.metric is None or task is None or task.data is None or ONNX_FILE not in draft.files:
         return draft.metric
-    inputs = draft.signature.inputs
-    with answering(scratch / ONNX_FILE) as predict:
-
-        def cast(feed: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-            return predict({spec.name: np.asarray(feed[spec.name], spec.dtype) for spec in inputs})
-
-        return judged_metric(draft.metric, task, cast, model=draft.model, batch=static_batch(draft.signature))
+    batches = batches_of(asked, task.data()[1])
+    with answering(scratch / ONNX_FILE, batches.limits.seconds) as predict:
+        return judged_metric(draft.metric, task, batches.through(predict), model=draft.model)
 
 
 def _task_samples(task: Task | None) -> Mapping[str, np.ndarray] | None:

@@ -1,0 +1,74 @@
+"""What a task's held-out data decide before a bundle is published."""
+
+from __future__ import annotations
+
+import keras
+import numpy as np
+import pytest
+from keras import layers, ops
+
+from pipeline.errors import BadInput
+from pipeline.models.task import Arrays, Task
+from pipeline.oracle import asked as asking_model
+from pipeline.oracle import asking
+from pipeline.oracle.held_out import batches_of
+from pipeline.publish import Labels, _with_metric
+
+
+@keras.saving.register_keras_serializable("tests")
+class Wide(layers.Layer):
+    """Takes some megabytes of working memory for each row of four numbers."""
+
+    def call(self, x):
+        """The mean over many copies."""
+        spread = ops.reshape(x, (-1, 1, 4)) * ops.ones((1, 500_000, 1))
+        return ops.mean(ops.sqrt(ops.abs(spread) + 1.0), axis=1)
+
+
+def largest(predict, held_out: Arrays) -> float:
+    """Of all answers."""
+    (answers,) = predict(held_out.inputs).values()
+    assert len(answers) == len(held_out)
+    return float(np.max(answers))
+
+
+def task_of(rows: int) -> Task:
+    """Held-out rows of four numbers each, the last of them large."""
+    x = np.ones((rows, 4), np.float32)
+    x[-1] = 24.0
+    return Task(build=lambda: None, data=lambda: (Arrays({"x": x}), Arrays({"x": x})), metric=largest)
+
+
+def test_held_out_rows_go_through_as_memory_allows(monkeypatch) -> None:
+    """All of them at once would take more than this process may have."""
+    for module in (asking_model, asking):
+        monkeypatch.setattr(module, "free_memory", lambda: 3 * 2**29)
+    x = keras.Input((4,), name="x")
+    with asking_model.Asked(keras.Model(x, Wide()(x))) as asked:
+        metric = _with_metric(Labels("wide", "shared", None), asked, task_of(160)).metric
+    assert metric is not None
+    assert metric.value == pytest.approx(5.0, rel=1e-3)
+
+
+def test_rows_are_counted_by_the_longest_there_are() -> None:
+    """A thousand steps take more memory and time than ten, and a static batch is what it is."""
+    x = keras.Input((None, 4), name="x")
+    with asking_model.Asked(keras.Model(x, layers.Conv1D(64, 3, padding="same")(x))) as asked:
+        short, long = (batches_of(asked, Arrays({"x": np.zeros((300, steps, 4))})) for steps in (10, 10_000))
+    assert short.rows == 256
+    assert 1 <= long.rows < 100
+    assert long.limits.seconds > short.limits.seconds > 120
+    fixed = keras.Input(batch_shape=(512, 4), name="x")
+    with asking_model.Asked(keras.Model(fixed, layers.Dense(2)(fixed))) as asked:
+        batches = batches_of(asked, Arrays({"x": np.zeros((300, 4))}))
+    assert (batches.rows, batches.is_static) == (512, True)
+
+
+def test_held_out_data_that_lack_an_input_are_one_line() -> None:
+    """With the inputs that there are."""
+    x, y = keras.Input((4,), name="x"), keras.Input((4,), name="y")
+    with (
+        asking_model.Asked(keras.Model([x, y], x + y)) as asked,
+        pytest.raises(BadInput, match="the task's held-out data hold no 'y': its model's inputs are x, y"),
+    ):
+        _with_metric(Labels("sum", "shared", None), asked, task_of(3))
