@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
@@ -196,8 +197,10 @@ def _task_samples(task: Task | None) -> Mapping[str, np.ndarray] | None:
 
 
 def _require_threshold(labels: Labels) -> None:
-    """The bar binds the model as the user wrote it; its twin is reported, whichever is better."""
+    """A figure is a number; the bar binds the model as the user wrote it, its twin is reported, whichever is better."""
     metric = labels.metric
+    if metric is not None and math.isnan(metric.value):
+        raise CheckFailed(f"{labels.name} is not published: its held-out {metric.name} is not a number")
     if labels.variant == "unshared" or metric is None or metric.threshold is None or metric.value >= metric.threshold:
         return
     raise CheckFailed(

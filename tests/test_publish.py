@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import math
+from dataclasses import replace
+
 import keras
 import numpy as np
 import pytest
 from keras import layers, ops
 
-from pipeline.errors import BadInput
+from pipeline import ExportOptions, export_bundle
+from pipeline.errors import BadInput, CheckFailed
 from pipeline.models.task import Arrays, Task
 from pipeline.oracle import asked as asking_model
 from pipeline.oracle import asking
@@ -62,6 +66,17 @@ def test_rows_are_counted_by_the_longest_there_are() -> None:
     with asking_model.Asked(keras.Model(fixed, layers.Dense(2)(fixed))) as asked:
         batches = batches_of(asked, Arrays({"x": np.zeros((300, 4))}))
     assert (batches.rows, batches.is_static) == (512, True)
+
+
+@pytest.mark.parametrize("formats", [("onnx",), ("saved_model",), ("keras",)])
+def test_a_figure_that_is_no_number_is_not_published_in_any_format(tmp_path, formats) -> None:
+    """With a bar or without; before anything is converted."""
+    x = keras.Input((4,), name="x")
+    task = replace(task_of(3), metric=lambda predict, held_out: math.nan)
+    options = ExportOptions(formats=formats, effort="quick")
+    with pytest.raises(CheckFailed, match=r"m is not published: its held-out .* is not a number"):
+        export_bundle(keras.Model(x, layers.Dense(2)(x)), tmp_path / "m", name="m", task=task, options=options)
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_held_out_data_that_lack_an_input_are_one_line() -> None:
