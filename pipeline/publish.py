@@ -12,7 +12,7 @@ from pathlib import Path
 import keras
 import numpy as np
 
-from pipeline.bundle import CARD, ONNX_FILE, TRUTH, why_no_bundle, write_manifest
+from pipeline.bundle import CARD, ONNX_FILE, SAVED_MODEL, TRUTH, why_no_bundle, write_manifest
 from pipeline.errors import BadInput, CheckFailed
 from pipeline.export.artifacts import write_artifacts
 from pipeline.export.card import model_card
@@ -35,6 +35,7 @@ from pipeline.verify.onnx_answers import answering
 from pipeline.verify.verdict import tensorflow_ready, verify_directory, verify_rows
 
 _JUDGED_APART = "real rows were judged too, and are not part of this bundle"
+_NOT_JUDGED_APART = "real rows: no artifact is there that is run on them"
 
 
 @dataclass(frozen=True)
@@ -118,9 +119,8 @@ def _judged(
     write_manifest(scratch, draft)
     with stage("verdict"):
         verdict, truth = verify_directory(scratch, waiting=waiting), scratch
-        is_of_real = apart is not None and (apart / TRUTH).is_file() and ONNX_FILE in draft.files
-        if verdict.passed and apart is not None and is_of_real:
-            on_real = verify_rows(scratch / ONNX_FILE, apart)
+        if verdict.passed and apart is not None and (apart / TRUTH).is_file() and _is_judged(draft):
+            on_real = verify_rows(scratch, apart)
             verdict, truth = (verdict, scratch) if on_real.passed else (on_real, apart)
         if verdict.passed:
             return verdict
@@ -147,9 +147,7 @@ def _draft(
         feed = dict(freezing.first_inputs)
         artifacts = write_artifacts(model, freezing.signature, feed, options, scratch, asked.snapshot)
         truth = beside.truth()
-    if apart is not None and (apart / TRUTH).is_file():
-        truth = truth.model_copy(update={"notes": (*truth.notes, _JUDGED_APART)})
-    return Manifest(
+    draft = Manifest(
         model=labels.name,
         variant=labels.variant,
         signature=truth.signature,
@@ -164,6 +162,21 @@ def _draft(
         left_out=artifacts.left_out,
         loops=artifacts.loops,
     )
+    return draft if apart is None or not (apart / TRUTH).is_file() else _with_real_rows(draft)
+
+
+def _with_real_rows(draft: Manifest) -> Manifest:
+    """The manifest with what becomes of real rows that are no part of the bundle."""
+    truth = draft.truth
+    told: dict[str, tuple[str, ...]] = {"notes": (*truth.notes, _JUDGED_APART)}
+    if not _is_judged(draft):
+        told = {"not_judged": (*truth.not_judged, _NOT_JUDGED_APART)}
+    return draft.model_copy(update={"truth": truth.model_copy(update=told)})
+
+
+def _is_judged(draft: Manifest) -> bool:
+    """Whether there is an artifact that a verdict runs."""
+    return any(name.split("/", 1)[0] in (ONNX_FILE, SAVED_MODEL) for name in draft.files)
 
 
 def _with_metric(labels: Labels, asked: Asked, task: Task | None) -> Labels:

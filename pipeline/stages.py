@@ -26,7 +26,7 @@ from pipeline.records import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     import keras
 
@@ -249,12 +249,11 @@ def verify_bundle(directory: Path | str, model: keras.Model | None = None) -> Ve
 
     Args:
         directory: of the bundle.
-        model: asked again, if given: then `model.onnx` is also judged against what it says now.
+        model: asked again, if given: then what the bundle holds is also judged against what it says now.
 
     Raises:
         BadInput: if there is no bundle.
     """
-    from pipeline.bundle import ONNX_FILE
     from pipeline.verify.verdict import verify_directory
 
     folder = Path(directory)
@@ -262,7 +261,7 @@ def verify_bundle(directory: Path | str, model: keras.Model | None = None) -> Ve
         verdict = verify_directory(folder)
     if model is None:
         return verdict
-    again = verify_onnx(folder / ONNX_FILE, model)
+    again = _asked_again(folder, model)
     return Verdict(
         subject=verdict.subject,
         checks=(*verdict.checks, *again.checks),
@@ -274,6 +273,17 @@ def verify_bundle(directory: Path | str, model: keras.Model | None = None) -> Ve
     )
 
 
+def _asked_again(folder: Path, model: keras.Model) -> Verdict:
+    """The verdict on the artifacts of a bundle against what the model says now."""
+    from pipeline.bundle import ONNX_FILE
+    from pipeline.verify.verdict import verify_artifacts
+
+    def judged(truth: Path) -> Verdict:
+        return verify_artifacts(folder, truth)
+
+    return _against_model(judged, model, folder / ONNX_FILE)
+
+
 def verify_onnx(path: Path | str, model: keras.Model) -> Verdict:
     """The verdict on any ONNX file against a Keras model, which is asked for its answers first.
 
@@ -283,6 +293,16 @@ def verify_onnx(path: Path | str, model: keras.Model) -> Verdict:
     Raises:
         BadInput: if the model has no graph to read.
     """
+    from pipeline.verify.verdict import verify_file
+
+    def judged(truth: Path) -> Verdict:
+        return verify_file(Path(path), truth)
+
+    return _against_model(judged, model, Path(path))
+
+
+def _against_model(judged: Callable[[Path], Verdict], model: keras.Model, onnx_file: Path) -> Verdict:
+    """What is judged against a truth that the model is asked for; the call site that differs is searched in a file."""
     load_tensorflow()
     from pipeline.graph.forgotten_calls import calls_forgotten
     from pipeline.graph.functional import as_functional
@@ -290,13 +310,11 @@ def verify_onnx(path: Path | str, model: keras.Model) -> Verdict:
     from pipeline.oracle.freeze import ask
     from pipeline.store import temporary_folder
     from pipeline.verify.keras_half import searched
-    from pipeline.verify.verdict import verify_file
 
     functional = as_functional(model)
     with temporary_folder("truth") as folder, calls_forgotten(), Asked(functional) as asked:
         ask(asked, folder)
-        verdict = verify_file(Path(path), folder)
-        return searched(verdict, functional, asked.snapshot, Path(path), folder)
+        return searched(judged(folder), functional, asked.snapshot, onnx_file, folder)
 
 
 def verify(text: str, reference: Reference | None = None) -> tuple[Verdict, str]:

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import math
+import shutil
 from dataclasses import replace
+from pathlib import Path
 
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 from keras import layers, ops
 
-from pipeline import ExportOptions, export_bundle
+from pipeline import ExportOptions, export_bundle, publish
 from pipeline.errors import BadInput, CheckFailed
 from pipeline.models.task import Arrays, Task
 from pipeline.oracle import asked as asking_model
@@ -77,6 +80,48 @@ def test_a_figure_that_is_no_number_is_not_published_in_any_format(tmp_path, for
     with pytest.raises(CheckFailed, match=r"m is not published: its held-out .* is not a number"):
         export_bundle(keras.Model(x, layers.Dense(2)(x)), tmp_path / "m", name="m", task=task, options=options)
     assert list(tmp_path.iterdir()) == []
+
+
+def wrong_at(path: Path, row: float) -> None:
+    """A SavedModel that answers as the one that lies there, but to rows that begin with a number."""
+    loaded = tf.saved_model.load(str(path))
+    right = loaded.signatures["serving_default"]
+
+    @tf.function(autograph=False)
+    def serve(x):
+        return {name: tf.where(x[:, :1] == row, value + 1.0, value) for name, value in right(x=x).items()}
+
+    loaded.serve = serve.get_concrete_function(tf.TensorSpec((None, 4), tf.float32, name="x"))
+    tf.saved_model.save(loaded, str(path.with_name("other")), signatures=loaded.serve)
+    shutil.rmtree(path)
+    path.with_name("other").rename(path)
+
+
+def test_a_saved_model_is_judged_on_real_rows_too(tmp_path, monkeypatch) -> None:
+    """Where there is no ONNX file as well; drawn rows do not show what is wrong with this one."""
+    monkeypatch.chdir(tmp_path)
+    x = keras.Input((4,), name="x")
+    write = publish.write_artifacts
+
+    def with_fault(model, signature, feed, options, folder, snapshot):
+        written = write(model, signature, feed, options, folder, snapshot)
+        wrong_at(folder / "saved_model", 7.25)
+        return written
+
+    monkeypatch.setattr(publish, "write_artifacts", with_fault)
+    samples = {"x": np.full((3, 4), 7.25, np.float32)}
+    options = ExportOptions(formats=("saved_model",), effort="quick", samples=samples)
+    with pytest.raises(CheckFailed, match=r"m is not published: saved_model output 'y' within budget: .* case real"):
+        export_bundle(keras.Model(x, layers.Dense(2, name="y")(x)), tmp_path / "m", name="m", options=options)
+
+
+def test_real_rows_that_no_artifact_is_run_on_are_told(tmp_path) -> None:
+    """A `.keras` file is tried on drawn ones."""
+    x = keras.Input((4,), name="x")
+    options = ExportOptions(formats=("keras",), effort="quick", samples={"x": np.ones((3, 4), np.float32)})
+    truth = export_bundle(keras.Model(x, layers.Dense(2)(x)), tmp_path / "m", options=options).manifest.truth
+    assert not any("real rows" in note for note in truth.notes)
+    assert "real rows: no artifact is there that is run on them" in truth.not_judged
 
 
 def test_held_out_data_that_lack_an_input_are_one_line() -> None:

@@ -24,6 +24,9 @@ LIMIT_S = 600.0
 _COVERS = "the weight map covers every parameter"
 _ONNX = Half(module="pipeline.verify.onnx_half", runtime="onnxruntime")
 _SAVED_MODEL = Half(module="pipeline.verify.savedmodel_half", runtime="tensorflow")
+_JUDGED = ((_ONNX, bundle.ONNX_FILE), (_SAVED_MODEL, bundle.SAVED_MODEL))
+_KERAS_FILE = "model.keras"
+_NOT_ASKED = f"{_KERAS_FILE}: it was tried when it was written, and only its sha256 is judged since"
 
 
 def tensorflow_ready() -> AbstractContextManager[Mapping[Half, Ready]]:
@@ -68,7 +71,7 @@ def verify_files(
     parity: list[ParityFigure] = []
     not_judged: list[str] = []
     questions = []
-    for half, artifact in ((_ONNX, bundle.ONNX_FILE), (_SAVED_MODEL, bundle.SAVED_MODEL)):
+    for half, artifact in _JUDGED:
         if artifact not in _artifacts(manifest) or not _is_plain(directory / artifact):
             continue  # a missing or strange one is a failed check already
         if half is _SAVED_MODEL and find_spec("tensorflow") is None:
@@ -98,9 +101,25 @@ def verify_file(onnx_path: Path, truth_folder: Path, *, limit_s: float = LIMIT_S
     return ask([Question(_ONNX, onnx_path, truth_folder)], limit_s)[0]
 
 
-def verify_rows(onnx_path: Path, truth_folder: Path, *, limit_s: float = LIMIT_S) -> Verdict:
-    """The verdict on an ONNX file against the truth about real rows: shared weights are asked beside drawn ones."""
-    verdict = verify_file(onnx_path, truth_folder, limit_s=limit_s)
+def verify_artifacts(directory: Path, truth_folder: Path, *, limit_s: float = LIMIT_S) -> Verdict:
+    """The verdict on each artifact that lies in `directory` against another truth than a bundle's own.
+
+    It has no checks if none does that a half judges. `model.keras` is none: that is told.
+    """
+    there = [(half, directory / artifact) for half, artifact in _JUDGED if _is_plain(directory / artifact)]
+    told = (_NOT_ASKED,) if _is_plain(directory / _KERAS_FILE) else ()
+    verdicts = ask([Question(half, path, truth_folder) for half, path in there], limit_s)
+    return Verdict(
+        subject=str(directory),
+        checks=tuple(check for verdict in verdicts for check in verdict.checks),
+        parity=tuple(figure for verdict in verdicts for figure in verdict.parity),
+        not_judged=tuple(dict.fromkeys((*(each for verdict in verdicts for each in verdict.not_judged), *told))),
+    )
+
+
+def verify_rows(directory: Path, truth_folder: Path, *, limit_s: float = LIMIT_S) -> Verdict:
+    """The verdict on artifacts against the truth about real rows: shared weights are asked beside drawn ones."""
+    verdict = verify_artifacts(directory, truth_folder, limit_s=limit_s)
     checks = tuple(check for check in verdict.checks if not check.name.endswith(FOLLOWS))
     return verdict.model_copy(update={"checks": checks})
 
@@ -157,7 +176,7 @@ def _check_artifacts(manifest: Manifest) -> Check:
     """Every artifact is either there or left out with a reason; and the frozen truth is there."""
     held = _artifacts(manifest)
     excused = held | set(manifest.left_out)
-    wanted = {bundle.ONNX_FILE: "onnx", bundle.SAVED_MODEL: "saved_model", "model.keras": "keras"}
+    wanted = {bundle.ONNX_FILE: "onnx", bundle.SAVED_MODEL: "saved_model", _KERAS_FILE: "keras"}
     missing = sorted(name for name, format_ in wanted.items() if not {name, f"{name}/", format_} & excused)
     missing += [] if bundle.SAMPLES in held else [bundle.SAMPLES]
     left_out = ", ".join(f"{name}: {reason}" for name, reason in manifest.left_out.items())
