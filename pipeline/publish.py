@@ -32,7 +32,7 @@ from pipeline.verify.child import NONE_READY, Half, Ready
 from pipeline.verify.failure import left_behind
 from pipeline.verify.keras_half import searched
 from pipeline.verify.onnx_answers import answering
-from pipeline.verify.verdict import tensorflow_ready, verify_directory, verify_rows
+from pipeline.verify.verdict import of_rows, tensorflow_ready, verify_by
 
 _JUDGED_APART = "real rows were judged too, and are not part of this bundle"
 _NOT_JUDGED_APART = "real rows: no artifact is there that is run on them"
@@ -118,12 +118,13 @@ def _judged(
     (scratch / TRUTH).unlink()  # the manifest holds it from here on
     write_manifest(scratch, draft)
     with stage("verdict"):
-        verdict, truth = verify_directory(scratch, waiting=waiting), scratch
-        if verdict.passed and apart is not None and (apart / TRUTH).is_file() and _is_judged(draft):
-            on_real = verify_rows(scratch, apart)
-            verdict, truth = (verdict, scratch) if on_real.passed else (on_real, apart)
-        if verdict.passed:
+        has_rows = apart is not None and (apart / TRUTH).is_file() and _is_judged(draft)
+        rows = (apart,) if apart is not None and has_rows else ()
+        verdict, *on_rows = verify_by(scratch, rows, waiting=waiting)
+        failed = [(of_rows(each), truth) for each, truth in zip(on_rows, rows, strict=True) if not of_rows(each).passed]
+        if verdict.passed and not failed:
             return verdict
+        verdict, truth = failed[0] if verdict.passed else (verdict, scratch)
         verdict = searched(verdict, model, asked.snapshot, scratch / ONNX_FILE, truth)
     left = left_behind(draft.model, verdict, scratch, is_kept=False)
     raise CheckFailed(f"{draft.model} is not published: {_first_failure(verdict)}; {left}")

@@ -254,14 +254,19 @@ def verify_bundle(directory: Path | str, model: keras.Model | None = None) -> Ve
     Raises:
         BadInput: if there is no bundle.
     """
-    from pipeline.verify.verdict import verify_directory
+    from pipeline.bundle import ONNX_FILE
+    from pipeline.verify.verdict import require_bundle, verify_by
 
     folder = Path(directory)
-    with stage("verdict"):
-        verdict = verify_directory(folder)
+    require_bundle(folder)
+
+    def judged(*truths: Path) -> tuple[Verdict, ...]:
+        with stage("verdict"):
+            return verify_by(folder, truths)
+
     if model is None:
-        return verdict
-    again = _asked_again(folder, model)
+        return judged()[0]
+    verdict, again = _against_model(judged, model, folder / ONNX_FILE)
     return Verdict(
         subject=verdict.subject,
         checks=(*verdict.checks, *again.checks),
@@ -271,17 +276,6 @@ def verify_bundle(directory: Path | str, model: keras.Model | None = None) -> Ve
         effort=verdict.effort,
         rule=verdict.rule,
     )
-
-
-def _asked_again(folder: Path, model: keras.Model) -> Verdict:
-    """The verdict on the artifacts of a bundle against what the model says now."""
-    from pipeline.bundle import ONNX_FILE
-    from pipeline.verify.verdict import verify_artifacts
-
-    def judged(truth: Path) -> Verdict:
-        return verify_artifacts(folder, truth)
-
-    return _against_model(judged, model, folder / ONNX_FILE)
 
 
 def verify_onnx(path: Path | str, model: keras.Model) -> Verdict:
@@ -295,14 +289,18 @@ def verify_onnx(path: Path | str, model: keras.Model) -> Verdict:
     """
     from pipeline.verify.verdict import verify_file
 
-    def judged(truth: Path) -> Verdict:
-        return verify_file(Path(path), truth)
+    def judged(truth: Path) -> tuple[Verdict, ...]:
+        return (verify_file(Path(path), truth),)
 
-    return _against_model(judged, model, Path(path))
+    return _against_model(judged, model, Path(path))[-1]
 
 
-def _against_model(judged: Callable[[Path], Verdict], model: keras.Model, onnx_file: Path) -> Verdict:
-    """What is judged against a truth that the model is asked for; the call site that differs is searched in a file."""
+def _against_model(
+    judged: Callable[[Path], tuple[Verdict, ...]], model: keras.Model, onnx_file: Path
+) -> tuple[Verdict, ...]:
+    """What is judged, the last against a truth that the model is asked for; where that fails, the ONNX file is searched
+    for the call site that differs.
+    """
     load_tensorflow()
     from pipeline.graph.forgotten_calls import calls_forgotten
     from pipeline.graph.functional import as_functional
@@ -314,7 +312,8 @@ def _against_model(judged: Callable[[Path], Verdict], model: keras.Model, onnx_f
     functional = as_functional(model)
     with temporary_folder("truth") as folder, calls_forgotten(), Asked(functional) as asked:
         ask(asked, folder)
-        return searched(judged(folder), functional, asked.snapshot, onnx_file, folder)
+        *own, against_model = judged(folder)
+        return (*own, searched(against_model, functional, asked.snapshot, onnx_file, folder))
 
 
 def verify(text: str, reference: Reference | None = None) -> tuple[Verdict, str]:
