@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import math
 import shutil
-from collections.abc import Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+import warnings
+from collections.abc import Mapping
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import keras
 import numpy as np
 
-from pipeline.bundle import CARD, ONNX_FILE, SAVED_MODEL, TRUTH, why_no_bundle, write_manifest
+from pipeline.bundle import CARD, ONNX_FILE, SAMPLES, SAVED_MODEL, TRUTH, why_no_bundle, write_manifest
 from pipeline.errors import BadInput, CheckFailed
 from pipeline.export.artifacts import write_artifacts
 from pipeline.export.card import model_card
@@ -27,7 +28,7 @@ from pipeline.oracle.freeze import Freezing
 from pipeline.oracle.held_out import batches_of
 from pipeline.progress import stage
 from pipeline.records import VERSIONED, Manifest, TaskMetric, Variant, Verdict, versions
-from pipeline.store import digest, digests, publishing, refusing_unwritable, temporary_folder
+from pipeline.store import digest, digests, publishing, temporary_folder
 from pipeline.verify.child import NONE_READY, Half, Ready
 from pipeline.verify.failure import left_behind
 from pipeline.verify.keras_half import searched
@@ -35,6 +36,10 @@ from pipeline.verify.onnx_answers import answering
 from pipeline.verify.verdict import of_rows, tensorflow_ready, verify_by
 
 _JUDGED_APART = "real rows were judged too, and are not part of this bundle"
+_WITHHELD = (
+    "it holds real rows, the only ones that the model runs on, which were not to be published: who exported the model "
+    "has them, and judges by them with --truth FOLDER"
+)
 _NOT_JUDGED_APART = "real rows: no artifact is there that is run on them"
 
 
@@ -63,8 +68,8 @@ def publish(
         labels: what the manifest says of it besides.
         task: whose data and metric judge it too.
         options: what the user chose.
-        real: the folder in which the truth about real rows stays, where those are not published; it is lost if none
-            is given.
+        real: the folder in which the truth about real rows stays, where those are not published, in place of a
+            former one; it is lost if none is given.
 
     Raises:
         BadInput: if the model can't be converted, or the folder can't be written or holds something else.
@@ -75,31 +80,38 @@ def publish(
     with publishing(folder, why_no_bundle) as scratch, calls_forgotten(), Asked(model) as asked:
         labels = _with_metric(labels, asked, task)
         _require_threshold(labels)
-        with _apart(options, real) as apart, _judges(options) as waiting:
+        with temporary_folder("real") as folder_of_real, _judges(options) as waiting:
+            apart = None if options.publish_samples else folder_of_real
             draft = _draft(model, asked, scratch, labels, task, options, apart)
             verdict = _judged(model, asked, scratch, draft, apart, waiting)
-        metric = _metric_of_onnx(scratch, asked, draft, task)
-        judged = draft.model_copy(update={"parity": verdict.parity, "metric": metric})
-        card = scratch / CARD
-        card.write_text(model_card(judged), encoding="utf-8")
-        manifest = judged.model_copy(update={"files": {**draft.files, card.name: digest(card)}})
-        write_manifest(scratch, manifest)
+            metric = _metric_of_onnx(scratch, asked, draft, task)
+            judged = draft.model_copy(update={"parity": verdict.parity, "metric": metric})
+            card = scratch / CARD
+            card.write_text(model_card(judged), encoding="utf-8")
+            manifest = judged.model_copy(update={"files": {**draft.files, card.name: digest(card)}})
+            write_manifest(scratch, manifest)
+            if real is not None and (folder_of_real / TRUTH).is_file():
+                _keep(folder_of_real, real, is_all=SAMPLES in draft.left_out)
     return manifest
 
 
-@contextmanager
-def _apart(options: ExportOptions, real: Path | None) -> Iterator[Path | None]:
-    """An empty folder for the truth about real rows; None where they may be published."""
-    if options.publish_samples:
-        yield None
-    elif real is None:
-        with temporary_folder("real") as folder:
-            yield folder
-    else:
-        shutil.rmtree(real, ignore_errors=True)  # a former run's
-        with refusing_unwritable(real):
-            real.mkdir(parents=True)
-        yield real
+def _keep(truth: Path, real: Path, *, is_all: bool) -> None:
+    """Leave the truth about real rows where it stays; what can't be written refuses the bundle if it is all there is.
+
+    Else the bundle has a truth of its own, and whoever exports where nothing may be written is told.
+    """
+    try:
+        with publishing(real, _why_no_truth) as place:
+            shutil.copytree(truth, place, dirs_exist_ok=True)
+    except BadInput as refusal:
+        if is_all:
+            raise
+        warnings.warn(f"the truth about real rows is not kept: {refusal}", stacklevel=2)
+
+
+def _why_no_truth(folder: Path) -> str | None:
+    others = sorted({path.name for path in folder.iterdir()} - {TRUTH, SAMPLES})
+    return f"it holds {others[0]!r}" if others else None
 
 
 def _judges(options: ExportOptions) -> AbstractContextManager[Mapping[Half, Ready]]:
@@ -115,16 +127,17 @@ def _judged(
     waiting: Mapping[Half, Ready],
 ) -> Verdict:
     """The verdict on a bundle in `scratch`, which it passed, on real rows too."""
-    (scratch / TRUTH).unlink()  # the manifest holds it from here on
+    (scratch / TRUTH).unlink(missing_ok=True)  # the manifest holds it from here on
     write_manifest(scratch, draft)
+    own = apart if apart is not None and SAMPLES in draft.left_out else scratch
+    is_beside = apart is not None and own is scratch and (apart / TRUTH).is_file() and _is_judged(draft)
+    rows = (apart,) if apart is not None and is_beside else ()
     with stage("verdict"):
-        has_rows = apart is not None and (apart / TRUTH).is_file() and _is_judged(draft)
-        rows = (apart,) if apart is not None and has_rows else ()
-        verdict, *on_rows = verify_by(scratch, rows, waiting=waiting)
+        verdict, *on_rows = verify_by(scratch, rows, truth=own, waiting=waiting)
         failed = [(of_rows(each), truth) for each, truth in zip(on_rows, rows, strict=True) if not of_rows(each).passed]
         if verdict.passed and not failed:
             return verdict
-        verdict, truth = failed[0] if verdict.passed else (verdict, scratch)
+        verdict, truth = failed[0] if verdict.passed else (verdict, own)
         verdict = searched(verdict, model, asked.snapshot, scratch / ONNX_FILE, truth)
     left = left_behind(draft.model, verdict, scratch, is_kept=False)
     raise CheckFailed(f"{draft.model} is not published: {_first_failure(verdict)}; {left}")
@@ -169,6 +182,8 @@ def _draft(
 def _with_real_rows(draft: Manifest) -> Manifest:
     """The manifest with what becomes of real rows that are no part of the bundle."""
     truth = draft.truth
+    if SAMPLES not in draft.files:
+        return draft.model_copy(update={"left_out": {**draft.left_out, SAMPLES: _WITHHELD}})
     told: dict[str, tuple[str, ...]] = {"notes": (*truth.notes, _JUDGED_APART)}
     if not _is_judged(draft):
         told = {"not_judged": (*truth.not_judged, _NOT_JUDGED_APART)}

@@ -115,8 +115,9 @@ def test_a_saved_model_is_judged_on_real_rows_too(tmp_path, monkeypatch) -> None
         export_bundle(keras.Model(x, layers.Dense(2, name="y")(x)), tmp_path / "m", name="m", options=options)
 
 
-def test_real_rows_that_no_artifact_is_run_on_are_told(tmp_path) -> None:
+def test_real_rows_that_no_artifact_is_run_on_are_told(tmp_path, monkeypatch) -> None:
     """A `.keras` file is tried on drawn ones."""
+    monkeypatch.chdir(tmp_path)
     x = keras.Input((4,), name="x")
     options = ExportOptions(formats=("keras",), effort="quick", samples={"x": np.ones((3, 4), np.float32)})
     truth = export_bundle(keras.Model(x, layers.Dense(2)(x)), tmp_path / "m", options=options).manifest.truth

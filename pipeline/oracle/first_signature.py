@@ -102,10 +102,18 @@ def _longest(asked: Asked, signature: Signature) -> plans.Longest | None:
     return plans.longest(((times, asked.work(size)) for times, size in sizes), free_memory())
 
 
-def refusal(failed: NoAnswer | None, unfit: str | None = None) -> BadInput:
-    """What is said of a model that runs on nothing that it is given; `unfit` is why its task's data is no help."""
+def refusal(failed: NoAnswer | None, unfit: str | None = None, *, beside: str | None = None) -> BadInput:
+    """What is said of a model that runs on nothing that it is given.
+
+    Args:
+        failed: what it said last.
+        unfit: why its task's data is no help.
+        beside: what it was said of drawn inputs, where it failed on samples.
+    """
+    drawn = f"the model does not run on inputs drawn from its signature: {failed}"
+    told = drawn if beside is None else f"{beside}; nor does it run on the samples: {failed}"
     data = "" if unfit is None else f"; its task's data is no help: {unfit}"
     return BadInput(
-        f"the model does not run on inputs drawn from its signature: {failed}{data}; give samples that it runs on "
-        "(--samples FILE.npz, ExportOptions(samples=...)) or static shapes to its inputs, or check that it runs at all"
+        f"{told}{data}; give samples that it runs on (--samples FILE.npz, ExportOptions(samples=...)) or static shapes "
+        "to its inputs, or check that it runs at all"
     )
