@@ -65,8 +65,9 @@ def batches_of(asked: Asked, held_out: Arrays) -> Batches:
         asked: the model.
         held_out: by the size of whose longest axis a row is counted, where the model leaves one free.
     """
-    longest = max((size for array in held_out.inputs.values() for size in np.shape(array)[1:]), default=1)
-    work = asked.work(longest)
+    shapes = [(spec.shape, np.shape(held_out.inputs.get(spec.name, ()))) for spec in asked.signature.inputs]
+    sizes = [pair for axes, found in shapes for pair in list(zip(axes, found, strict=False))[1:]]
+    work = asked.work(max((size for axis, size in sizes if isinstance(axis, str)), default=1))
     static = static_batch(asked.signature)
     rows = static or min(BATCH, rows_at_once(work, free_memory()))
     return Batches(asked.signature.inputs, rows, static is not None, limits_of(work.case(rows, 0)))
