@@ -168,6 +168,10 @@ def verify(
             "--model", metavar="MODEL", help="Ask this model again, and search it for the first call site that differs."
         ),
     ] = None,
+    truth: Annotated[
+        Path | None,
+        typer.Option("--truth", metavar="FOLDER", help="Where an export left the truth that a bundle leaves out."),
+    ] = None,
     as_json: JsonOption = False,
 ) -> None:
     """Verify bundles as they lie on disk, each runtime in a fresh process."""
@@ -176,7 +180,7 @@ def verify(
 
     def one(text: str) -> bool:
         with shown(f"verifying {text}", _errors):
-            verdict, kept = stages.verify(text, None if model is None else _reference(model))
+            verdict, kept = stages.verify(text, None if model is None else _reference(model), truth)
         verdicts.append(verdict)
         if not as_json:
             printing.print_verdict(verdict, _console)

@@ -2,39 +2,45 @@
 
 from __future__ import annotations
 
+import math
 import shutil
-from collections.abc import Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+import warnings
+from collections.abc import Mapping
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import keras
 import numpy as np
 
-from pipeline.bundle import CARD, ONNX_FILE, TRUTH, why_no_bundle, write_manifest
+from pipeline.bundle import CARD, ONNX_FILE, SAMPLES, SAVED_MODEL, TRUTH, why_no_bundle, write_manifest
 from pipeline.errors import BadInput, CheckFailed
 from pipeline.export.artifacts import write_artifacts
 from pipeline.export.card import model_card
 from pipeline.export.options import ExportOptions
 from pipeline.graph.forgotten_calls import calls_forgotten
-from pipeline.models.held_out import BATCH, in_batches, judged_metric
+from pipeline.models.held_out import judged_metric
 from pipeline.models.task import Task
 from pipeline.oracle.asked import Asked
 from pipeline.oracle.asking import NoAnswer
 from pipeline.oracle.beside import frozen_beside
 from pipeline.oracle.freeze import Freezing
+from pipeline.oracle.held_out import batches_of
 from pipeline.progress import stage
 from pipeline.records import VERSIONED, Manifest, TaskMetric, Variant, Verdict, versions
-from pipeline.store import digest, digests, publishing, refusing_unwritable, temporary_folder
-from pipeline.truth.trial import static_batch
+from pipeline.store import digest, digests, publishing, temporary_folder
 from pipeline.verify.child import NONE_READY, Half, Ready
 from pipeline.verify.failure import left_behind
 from pipeline.verify.keras_half import searched
 from pipeline.verify.onnx_answers import answering
-from pipeline.verify.verdict import tensorflow_ready, verify_directory, verify_rows
+from pipeline.verify.verdict import of_rows, tensorflow_ready, verify_by
 
 _JUDGED_APART = "real rows were judged too, and are not part of this bundle"
-_MOST_ROWS = 257  # of a task's held-out data: as many as the largest batch
+_WITHHELD = (
+    "it holds real rows, the only ones that the model runs on, which were not to be published: who exported the model "
+    "has them, and judges by them with --truth FOLDER"
+)
+_NOT_JUDGED_APART = "real rows: no artifact is there that is run on them"
 
 
 @dataclass(frozen=True)
@@ -62,8 +68,8 @@ def publish(
         labels: what the manifest says of it besides.
         task: whose data and metric judge it too.
         options: what the user chose.
-        real: the folder in which the truth about real rows stays, where those are not published; it is lost if none
-            is given.
+        real: the folder in which the truth about real rows stays, where those are not published, in place of a
+            former one; it is lost if none is given.
 
     Raises:
         BadInput: if the model can't be converted, or the folder can't be written or holds something else.
@@ -74,31 +80,38 @@ def publish(
     with publishing(folder, why_no_bundle) as scratch, calls_forgotten(), Asked(model) as asked:
         labels = _with_metric(labels, asked, task)
         _require_threshold(labels)
-        with _apart(options, real) as apart, _judges(options) as waiting:
+        with temporary_folder("real") as folder_of_real, _judges(options) as waiting:
+            apart = None if options.publish_samples else folder_of_real
             draft = _draft(model, asked, scratch, labels, task, options, apart)
             verdict = _judged(model, asked, scratch, draft, apart, waiting)
-        metric = _metric_of_onnx(scratch, draft, task)
-        judged = draft.model_copy(update={"parity": verdict.parity, "metric": metric})
-        card = scratch / CARD
-        card.write_text(model_card(judged), encoding="utf-8")
-        manifest = judged.model_copy(update={"files": {**draft.files, card.name: digest(card)}})
-        write_manifest(scratch, manifest)
+            metric = _metric_of_onnx(scratch, asked, draft, task)
+            judged = draft.model_copy(update={"parity": verdict.parity, "metric": metric})
+            card = scratch / CARD
+            card.write_text(model_card(judged), encoding="utf-8")
+            manifest = judged.model_copy(update={"files": {**draft.files, card.name: digest(card)}})
+            write_manifest(scratch, manifest)
+            if real is not None and (folder_of_real / TRUTH).is_file():
+                _keep(folder_of_real, real, is_all=SAMPLES in draft.left_out)
     return manifest
 
 
-@contextmanager
-def _apart(options: ExportOptions, real: Path | None) -> Iterator[Path | None]:
-    """An empty folder for the truth about real rows; None where they may be published."""
-    if options.publish_samples:
-        yield None
-    elif real is None:
-        with temporary_folder("real") as folder:
-            yield folder
-    else:
-        shutil.rmtree(real, ignore_errors=True)  # a former run's
-        with refusing_unwritable(real):
-            real.mkdir(parents=True)
-        yield real
+def _keep(truth: Path, real: Path, *, is_all: bool) -> None:
+    """Leave the truth about real rows where it stays; what can't be written refuses the bundle if it is all there is.
+
+    Else the bundle has a truth of its own, and whoever exports where nothing may be written is told.
+    """
+    try:
+        with publishing(real, _why_no_truth) as place:
+            shutil.copytree(truth, place, dirs_exist_ok=True)
+    except BadInput as refusal:
+        if is_all:
+            raise
+        warnings.warn(f"the truth about real rows is not kept: {refusal}", stacklevel=2)
+
+
+def _why_no_truth(folder: Path) -> str | None:
+    others = sorted({path.name for path in folder.iterdir()} - {TRUTH, SAMPLES})
+    return f"it holds {others[0]!r}" if others else None
 
 
 def _judges(options: ExportOptions) -> AbstractContextManager[Mapping[Half, Ready]]:
@@ -114,16 +127,17 @@ def _judged(
     waiting: Mapping[Half, Ready],
 ) -> Verdict:
     """The verdict on a bundle in `scratch`, which it passed, on real rows too."""
-    (scratch / TRUTH).unlink()  # the manifest holds it from here on
+    (scratch / TRUTH).unlink(missing_ok=True)  # the manifest holds it from here on
     write_manifest(scratch, draft)
+    own = apart if apart is not None and SAMPLES in draft.left_out else scratch
+    is_beside = apart is not None and own is scratch and (apart / TRUTH).is_file() and _is_judged(draft)
+    rows = (apart,) if apart is not None and is_beside else ()
     with stage("verdict"):
-        verdict, truth = verify_directory(scratch, waiting=waiting), scratch
-        is_of_real = apart is not None and (apart / TRUTH).is_file() and ONNX_FILE in draft.files
-        if verdict.passed and apart is not None and is_of_real:
-            on_real = verify_rows(scratch / ONNX_FILE, apart)
-            verdict, truth = (verdict, scratch) if on_real.passed else (on_real, apart)
-        if verdict.passed:
+        verdict, *on_rows = verify_by(scratch, rows, truth=own, waiting=waiting)
+        failed = [(of_rows(each), truth) for each, truth in zip(on_rows, rows, strict=True) if not of_rows(each).passed]
+        if verdict.passed and not failed:
             return verdict
+        verdict, truth = failed[0] if verdict.passed else (verdict, own)
         verdict = searched(verdict, model, asked.snapshot, scratch / ONNX_FILE, truth)
     left = left_behind(draft.model, verdict, scratch, is_kept=False)
     raise CheckFailed(f"{draft.model} is not published: {_first_failure(verdict)}; {left}")
@@ -139,16 +153,15 @@ def _draft(
     apart: Path | None,
 ) -> Manifest:
     """Truth and artifacts in `scratch`, and the manifest that says so."""
-    samples = _task_samples(task, asked) if options.samples is None else options.samples
+    of_task = options.samples is None
+    samples = _task_samples(task) if of_task else options.samples
     with stage("truth"):
-        freezing = Freezing(asked, samples, effort=options.effort)
+        freezing = Freezing(asked, samples, effort=options.effort, of_task=of_task)
     with frozen_beside(freezing, scratch, apart) as beside:
         feed = dict(freezing.first_inputs)
         artifacts = write_artifacts(model, freezing.signature, feed, options, scratch, asked.snapshot)
         truth = beside.truth()
-    if apart is not None and (apart / TRUTH).is_file():
-        truth = truth.model_copy(update={"notes": (*truth.notes, _JUDGED_APART)})
-    return Manifest(
+    draft = Manifest(
         model=labels.name,
         variant=labels.variant,
         signature=truth.signature,
@@ -163,59 +176,60 @@ def _draft(
         left_out=artifacts.left_out,
         loops=artifacts.loops,
     )
+    return draft if apart is None or not (apart / TRUTH).is_file() else _with_real_rows(draft)
+
+
+def _with_real_rows(draft: Manifest) -> Manifest:
+    """The manifest with what becomes of real rows that are no part of the bundle."""
+    truth = draft.truth
+    if SAMPLES not in draft.files:
+        return draft.model_copy(update={"left_out": {**draft.left_out, SAMPLES: _WITHHELD}})
+    told: dict[str, tuple[str, ...]] = {"notes": (*truth.notes, _JUDGED_APART)}
+    if not _is_judged(draft):
+        told = {"not_judged": (*truth.not_judged, _NOT_JUDGED_APART)}
+    return draft.model_copy(update={"truth": truth.model_copy(update=told)})
+
+
+def _is_judged(draft: Manifest) -> bool:
+    """Whether there is an artifact that a verdict runs."""
+    return any(name.split("/", 1)[0] in (ONNX_FILE, SAVED_MODEL) for name in draft.files)
 
 
 def _with_metric(labels: Labels, asked: Asked, task: Task | None) -> Labels:
     """The labels with the task's figure for the model as it is, where training has left none."""
     if labels.metric is not None or task is None or task.metric is None or task.data is None:
         return labels
-
-    def predict(feed: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-        return asked.predict({spec.name: np.asarray(feed[spec.name], spec.dtype) for spec in asked.signature.inputs})
-
-    batch = static_batch(asked.signature)
-    answer = in_batches(predict, batch or BATCH, is_static=batch is not None)
+    held_out = task.data()[1]
     try:
-        value = float(task.metric(answer, task.data()[1]))
+        value = float(task.metric(batches_of(asked, held_out).through_keras(asked), held_out))
     except NoAnswer as failed:
         raise BadInput(f"the model does not run on its task's data: {failed}") from failed
     metric = TaskMetric(name=task.metric_name or "metric", value=value, threshold=task.threshold)
     return replace(labels, metric=metric)
 
 
-def _metric_of_onnx(scratch: Path, draft: Manifest, task: Task | None) -> TaskMetric | None:
+def _metric_of_onnx(scratch: Path, asked: Asked, draft: Manifest, task: Task | None) -> TaskMetric | None:
     """The task's figure with what `model.onnx` answers beside it.
 
     Raises:
         CheckFailed: if the figures differ by more than rounding explains, or one is no number.
     """
-    if draft.metric is None or task is None or ONNX_FILE not in draft.files:
+    if draft.metric is None or task is None or task.data is None or ONNX_FILE not in draft.files:
         return draft.metric
-    inputs = draft.signature.inputs
-    with answering(scratch / ONNX_FILE) as predict:
-
-        def cast(feed: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-            return predict({spec.name: np.asarray(feed[spec.name], spec.dtype) for spec in inputs})
-
-        return judged_metric(draft.metric, task, cast, model=draft.model, batch=static_batch(draft.signature))
+    batches = batches_of(asked, task.data()[1])
+    with answering(scratch / ONNX_FILE, batches.limits.seconds) as predict:
+        return judged_metric(draft.metric, task, batches.through(predict), model=draft.model)
 
 
-def _task_samples(task: Task | None, asked: Asked) -> dict[str, np.ndarray] | None:
-    """Held-out rows of the task, in the dtypes of the inputs; None where there are none of finite numbers."""
-    if task is None or task.data is None:
-        return None
-    given = task.data()[1].inputs
-    inputs = asked.signature.inputs
-    if any(spec.name not in given for spec in inputs):
-        return None
-    arrays = {spec.name: np.asarray(given[spec.name])[:_MOST_ROWS].astype(spec.dtype) for spec in inputs}
-    is_finite = np.all([np.isfinite(array).reshape(len(array), -1).all(axis=1) for array in arrays.values()], axis=0)
-    return {name: array[is_finite] for name, array in arrays.items()} if is_finite.any() else None
+def _task_samples(task: Task | None) -> Mapping[str, np.ndarray] | None:
+    return None if task is None or task.data is None else task.data()[1].inputs
 
 
 def _require_threshold(labels: Labels) -> None:
-    """The bar binds the model as the user wrote it; its twin is reported, whichever is better."""
+    """A figure is a number; the bar binds the model as the user wrote it, its twin is reported, whichever is better."""
     metric = labels.metric
+    if metric is not None and math.isnan(metric.value):
+        raise CheckFailed(f"{labels.name} is not published: its held-out {metric.name} is not a number")
     if labels.variant == "unshared" or metric is None or metric.threshold is None or metric.value >= metric.threshold:
         return
     raise CheckFailed(

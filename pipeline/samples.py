@@ -18,6 +18,7 @@ from pipeline.array_archive import opened
 from pipeline.errors import BadInput, one_line
 from pipeline.records import InputSpec, Signature
 
+_MOST_TASK_ROWS = 257  # of a task's held-out data: as many as the largest batch that is planned
 _HOW_TO_SAVE = "save it by numpy.savez(FILE, NAME=array, ...)"
 _KINDS = {"f": "floating-point numbers", "i": "integers", "u": "integers", "b": "booleans"}
 
@@ -77,6 +78,45 @@ def fitting_samples(samples: Mapping[str, ArrayLike], signature: Signature) -> S
     for name, array in arrays.items():
         _refuse_odd_numbers(name, array)
     return Samples(arrays, rows)
+
+
+def task_rows(held_out: Mapping[str, ArrayLike], signature: Signature) -> dict[str, np.ndarray]:
+    """The first rows of a task's data that hold finite numbers alone, in the dtypes of the inputs.
+
+    Args:
+        held_out: arrays by input name, rows first; what is no input is left out.
+        signature: of the model. Where it fixes the batch, so many rows are taken if they are there.
+
+    Raises:
+        BadInput: if an input is missing, holds no numbers, or has another number of rows than the others; if no row is
+            finite.
+    """
+    missing = [spec.name for spec in signature.inputs if spec.name not in held_out]
+    if missing:
+        raise BadInput(f"they hold no {missing[0]!r}")
+    given = {spec.name: np.asarray(held_out[spec.name]) for spec in signature.inputs}
+    with_rows = {name: array for name, array in given.items() if array.ndim}
+    if len({len(array) for array in with_rows.values()}) > 1:
+        told = " and ".join(f"{len(array)} of {name!r}" for name, array in with_rows.items())
+        raise BadInput(f"they have unlike numbers of rows, {told}")
+    try:
+        finite = [np.isfinite(array).all(axis=tuple(range(1, array.ndim))) for array in with_rows.values()]
+        rows = np.flatnonzero(np.logical_and.reduce(finite))[: max(_MOST_TASK_ROWS, *_fixed_batches(signature))]
+        cast = {spec.name: _taken(given[spec.name], rows).astype(spec.dtype) for spec in signature.inputs}
+    except (TypeError, ValueError) as error:
+        raise BadInput(f"they are no arrays of numbers: {one_line(error)}") from error
+    if with_rows and not rows.size:
+        raise BadInput("no row of them holds finite numbers alone")
+    return cast
+
+
+def _taken(array: np.ndarray, rows: np.ndarray) -> np.ndarray:
+    return array[rows] if array.ndim else array
+
+
+def _fixed_batches(signature: Signature) -> list[int]:
+    firsts = [spec.shape[0] for spec in signature.inputs if spec.shape]
+    return [size for size in firsts if isinstance(size, int)] or [0]
 
 
 def _refuse_names(samples: Mapping[str, ArrayLike], signature: Signature) -> None:

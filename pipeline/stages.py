@@ -6,6 +6,7 @@ Rooms are imported inside the functions, here and nowhere else: the command line
 from __future__ import annotations
 
 import os
+import re
 import warnings
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,9 +27,10 @@ from pipeline.records import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     import keras
+    import numpy as np
 
     from pipeline.bench.run import Bench
     from pipeline.deploy.runtime import Bundle
@@ -68,6 +70,11 @@ def trained_folder(name: str, variant: Variant) -> Path:
 def bundle_folder(name: str, variant: Variant) -> Path:
     """Where the bundle of a variant lies: published for `shared`, under `build/` for the twin that benchmarks need."""
     return EXPORTED / name if variant == "shared" else BUILD / name / variant / "bundle"
+
+
+def real_folder(name: str, variant: Variant) -> Path:
+    """Where an export leaves the truth about real rows that are not published; any name is that of one folder."""
+    return BUILD / re.sub(r"[^\w.-]|^\.+", "_", name) / variant / "real"
 
 
 # --- models -------------------------------------------------------------------------------------------------------
@@ -155,7 +162,7 @@ def export(
         metric = TaskMetric(name=trained.metric, value=trained.value, threshold=trained.threshold)
     folder = output / subject.name if output is not None else bundle_folder(subject.name, variant)
     labels = Labels(subject.name, variant, metric)
-    return publish(model, folder, labels, subject.task, options, BUILD / subject.name / variant / "real"), folder
+    return publish(model, folder, labels, subject.task, options, real_folder(subject.name, variant)), folder
 
 
 def export_options(
@@ -211,6 +218,8 @@ def export_bundle(
 ) -> Bundle:
     """Export a model to a bundle, verify it and publish it at `directory` in one step.
 
+    Where real rows are not published, the truth about them stays in `build/<name>/shared/real`.
+
     Args:
         model: a Keras model with the weights that it shall have; one without a graph needs `options.input_signature`.
         directory: where the bundle shall lie; a bundle that lies there is replaced once the new one is whole.
@@ -235,7 +244,7 @@ def export_bundle(
     functional = as_functional(model, chosen.input_signature)
     folder = Path(directory)
     labels = Labels(name or model.name, "shared", None)
-    manifest = publish(functional, folder, labels, task, chosen)
+    manifest = publish(functional, folder, labels, task, chosen, real_folder(labels.name, "shared"))
     for layer, reason in manifest.loops.items():
         warnings.warn(f"{layer} stays a loop in model.onnx, exact and slow: {reason}", stacklevel=2)
     return Bundle(folder, manifest)
@@ -244,25 +253,34 @@ def export_bundle(
 # --- verify -------------------------------------------------------------------------------------------------------
 
 
-def verify_bundle(directory: Path | str, model: keras.Model | None = None) -> Verdict:
+def verify_bundle(
+    directory: Path | str, model: keras.Model | None = None, *, truth: Path | str | None = None
+) -> Verdict:
     """The verdict on a bundle as it lies on disk, each runtime in a fresh process.
 
     Args:
         directory: of the bundle.
-        model: asked again, if given: then `model.onnx` is also judged against what it says now.
+        model: asked again, if given: then what the bundle holds is also judged against what it says now.
+        truth: the folder that the export has left the truth in (`build/<name>/<variant>/real`), where it is about real
+            rows alone and the bundle leaves them out.
 
     Raises:
         BadInput: if there is no bundle.
     """
     from pipeline.bundle import ONNX_FILE
-    from pipeline.verify.verdict import verify_directory
+    from pipeline.verify.verdict import require_bundle, verify_by
 
     folder = Path(directory)
-    with stage("verdict"):
-        verdict = verify_directory(folder)
+    require_bundle(folder)
+
+    def judged(*truths: Path) -> tuple[Verdict, ...]:
+        with stage("verdict"):
+            return verify_by(folder, truths, truth=None if truth is None else Path(truth))
+
     if model is None:
-        return verdict
-    again = verify_onnx(folder / ONNX_FILE, model)
+        return judged()[0]
+    rows = _rows_without_drawn(folder if truth is None else Path(truth))
+    verdict, again = _against_model(judged, model, folder / ONNX_FILE, rows)
     return Verdict(
         subject=verdict.subject,
         checks=(*verdict.checks, *again.checks),
@@ -274,6 +292,20 @@ def verify_bundle(directory: Path | str, model: keras.Model | None = None) -> Ve
     )
 
 
+def _rows_without_drawn(folder: Path) -> Mapping[str, np.ndarray] | None:
+    """The real rows that a frozen truth is about, where nothing was drawn; None where they can't be read."""
+    from pipeline.bundle import SAMPLES, read_cases, read_truth
+    from pipeline.cases import RANDOM
+
+    try:
+        truth = read_truth(folder)
+        cases = read_cases(folder / SAMPLES, truth) if RANDOM in truth.not_asked else ()
+    except BadInput:  # which the verdict tells
+        return None
+    real = [each for each in cases if each.case.kind == "real"]
+    return max(real, key=lambda each: each.case.batch).inputs if real else None
+
+
 def verify_onnx(path: Path | str, model: keras.Model) -> Verdict:
     """The verdict on any ONNX file against a Keras model, which is asked for its answers first.
 
@@ -283,6 +315,24 @@ def verify_onnx(path: Path | str, model: keras.Model) -> Verdict:
     Raises:
         BadInput: if the model has no graph to read.
     """
+    from pipeline.verify.verdict import verify_file
+
+    def judged(truth: Path) -> tuple[Verdict, ...]:
+        return (verify_file(Path(path), truth),)
+
+    return _against_model(judged, model, Path(path))[-1]
+
+
+def _against_model(
+    judged: Callable[[Path], tuple[Verdict, ...]],
+    model: keras.Model,
+    onnx_file: Path,
+    samples: Mapping[str, np.ndarray] | None = None,
+) -> tuple[Verdict, ...]:
+    """What is judged, the last against a truth that the model is asked for, on samples too if there are any.
+
+    Where that fails, the ONNX file is searched for the call site that differs.
+    """
     load_tensorflow()
     from pipeline.graph.forgotten_calls import calls_forgotten
     from pipeline.graph.functional import as_functional
@@ -290,27 +340,27 @@ def verify_onnx(path: Path | str, model: keras.Model) -> Verdict:
     from pipeline.oracle.freeze import ask
     from pipeline.store import temporary_folder
     from pipeline.verify.keras_half import searched
-    from pipeline.verify.verdict import verify_file
 
     functional = as_functional(model)
     with temporary_folder("truth") as folder, calls_forgotten(), Asked(functional) as asked:
-        ask(asked, folder)
-        verdict = verify_file(Path(path), folder)
-        return searched(verdict, functional, asked.snapshot, Path(path), folder)
+        ask(asked, folder, samples)
+        *own, against_model = judged(folder)
+        return (*own, searched(against_model, functional, asked.snapshot, onnx_file, folder))
 
 
-def verify(text: str, reference: Reference | None = None) -> tuple[Verdict, str]:
+def verify(text: str, reference: Reference | None = None, truth: Path | None = None) -> tuple[Verdict, str]:
     """The verdict on a bundle, and where a failed one left what shows it again.
 
     Args:
         text: a bundle's folder, or the registered name of a published one.
         reference: the model that is asked again, if given, and in which the first call site that differs is searched.
+        truth: see `verify_bundle`.
     """
     from pipeline.verify.failure import left_behind
 
     folder = Path(text)
     directory = EXPORTED / text if text in registered() and not folder.exists() else folder
-    verdict = verify_bundle(directory, None if reference is None else _trained(reference))
+    verdict = verify_bundle(directory, None if reference is None else _trained(reference), truth=truth)
     name = Path(os.path.abspath(directory)).name
     return verdict, "" if verdict.passed else left_behind(name, verdict, directory, is_kept=True)
 

@@ -12,7 +12,7 @@ import pytest
 from pipeline.errors import BadInput
 from pipeline.export.options import ExportOptions
 from pipeline.records import AxisRule, InputSpec, Signature
-from pipeline.samples import fitting_samples, load_samples
+from pipeline.samples import fitting_samples, load_samples, task_rows
 
 SIGNATURE = Signature(
     inputs=(
@@ -135,6 +135,36 @@ def test_a_model_of_a_fixed_batch_takes_its_rows_of_what_is_there() -> None:
     assert fitting_samples({"x": np.zeros((5, 2), np.float32)}, fixed).first(4)["x"].shape == (4, 2)
     with pytest.raises(BadInput, match="samples have 3 rows, the model takes 4 of 'x' at once"):
         fitting_samples({"x": np.zeros((3, 2), np.float32)}, fixed)
+
+
+def test_of_a_tasks_data_so_many_finite_rows_are_taken_as_fill_the_batch() -> None:
+    """In the input's dtype; rows with a NaN or an infinity are passed over."""
+    fixed = Signature(inputs=(InputSpec(name="x", shape=(512, 2), dtype="float32"),), outputs=())
+    held_out = np.arange(1200.0).reshape(600, 2)
+    held_out[3, 1] = np.nan
+    rows = task_rows({"x": held_out, "label": np.full(600, "a")}, fixed)
+    assert list(rows) == ["x"]
+    assert rows["x"].dtype == np.float32
+    np.testing.assert_array_equal(rows["x"], np.delete(held_out, 3, axis=0)[:512])
+    free = Signature(inputs=(InputSpec(name="x", shape=("batch", 2), dtype="float32"),), outputs=())
+    assert len(task_rows({"x": held_out}, free)["x"]) == 257
+
+
+@pytest.mark.parametrize(
+    ("held_out", "line"),
+    [
+        (given(mask=None), "they hold no 'mask'"),
+        (given(features=np.zeros((4, 4))), "they have unlike numbers of rows, 5 of 'ids' and 5 of 'mask' and 4 of"),
+        (given(features=np.full((5, 4), "a")), "they are no arrays of numbers: "),
+        (given(features=np.full((5, 4), np.nan)), "no row of them holds finite numbers alone"),
+        (given(rows=0), "no row of them holds finite numbers alone"),
+    ],
+)
+def test_a_tasks_data_that_are_no_samples_say_why(held_out, line) -> None:
+    """In one line that another one quotes."""
+    with pytest.raises(BadInput) as refusal:
+        task_rows(held_out, SIGNATURE)
+    assert str(refusal.value).startswith(line)
 
 
 def test_an_input_without_a_batch_is_one_value() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import subprocess
@@ -19,7 +20,7 @@ from keras import layers
 from onnx import numpy_helper
 
 import pipeline
-from pipeline.bundle import check_files, read_manifest
+from pipeline.bundle import check_files, read_cases, read_manifest, read_truth
 from pipeline.errors import BadInput, CheckFailed
 from pipeline.models.task import Arrays
 from tests.zoo import ZOO
@@ -59,7 +60,8 @@ def model() -> keras.Model:
 def bundle(model, tmp_path_factory) -> Path:
     """One bundle with every artifact."""
     folder = tmp_path_factory.mktemp("bundles") / "views"
-    pipeline.export_bundle(model, folder, name="views", task=two_view_task(0.9, 0.8))
+    with contextlib.chdir(folder.parent):
+        pipeline.export_bundle(model, folder, name="views", task=two_view_task(0.9, 0.8))
     return folder
 
 
@@ -88,6 +90,14 @@ def test_the_manifest_records_the_tasks_metric_and_that_real_rows_were_judged(bu
     assert "accuracy" in (bundle / "README.md").read_text()
 
 
+def test_the_truth_about_real_rows_stays_under_build(bundle) -> None:
+    """Whoever exports through Python has it too, and can be shown by it what was judged."""
+    kept = bundle.parent / "build" / "views" / "shared" / "real"
+    truth = read_truth(kept)
+    assert {case.kind for case in truth.cases} == {"real"}
+    assert all(case.inputs["a"].shape[1:] == (4,) for case in read_cases(kept / "samples.npz", truth))
+
+
 def test_real_rows_are_published_where_they_may_be(model, tmp_path) -> None:
     """Those of the user's own samples, at each size of a batch that there are enough of."""
     rng = np.random.default_rng(0)
@@ -97,6 +107,22 @@ def test_real_rows_are_published_where_they_may_be(model, tmp_path) -> None:
     assert [case.key for case in manifest.truth.cases if case.kind == "real"] == ["real1", "real2"]
     with np.load(tmp_path / "views" / "samples.npz") as archive:
         np.testing.assert_array_equal(archive["real2/in/a"], samples["a"][:2])
+
+
+@pytest.mark.parametrize(("batch", "rows", "are_judged"), [(300, 310, True), (16, 10, False)])
+def test_a_tasks_data_refuse_no_model_of_static_batch(
+    tmp_path, monkeypatch, batch: int, rows: int, are_judged: bool
+) -> None:
+    """As many rows are judged as fill a batch; too few are told."""
+    monkeypatch.chdir(tmp_path)
+    x = keras.Input(batch_shape=(batch, 3), name="x")
+    model = keras.Model(x, layers.Dense(2)(x))
+    held_out = Arrays({"x": np.random.default_rng(0).normal(size=(rows, 3))})
+    task = pipeline.Task(build=lambda: model, data=lambda: (held_out, held_out), metric=constant_metric(0.9))
+    options = pipeline.ExportOptions(formats=("onnx",), effort="quick")
+    truth = pipeline.export_bundle(model, tmp_path / "m", task=task, options=options).manifest.truth
+    assert any("real rows were judged" in note for note in truth.notes) == are_judged
+    assert any("samples have 10 rows, the model takes 16" in line for line in truth.not_judged) != are_judged
 
 
 def test_a_model_of_other_weights_does_not_pass_against_the_bundle(model, bundle) -> None:
@@ -326,8 +352,9 @@ def test_what_zeros_would_hide_is_seen_before_publishing(tmp_path, monkeypatch) 
     assert {"inputs.npz", "onnx.npz", "verdict.txt", "bundle"} <= {path.name for path in left.iterdir()}
 
 
-def test_the_tasks_metric_of_the_onnx_file_is_held_against_keras_own(tmp_path) -> None:
+def test_the_tasks_metric_of_the_onnx_file_is_held_against_keras_own(tmp_path, monkeypatch) -> None:
     """Kept beside it; more than two samples apart, the model is refused."""
+    monkeypatch.chdir(tmp_path)
     model = ZOO["dense_on_two_views"]()
     rng = np.random.default_rng(0)
     held_out = Arrays({name: rng.normal(size=(50, size)).astype("float32") for name, size in (("a", 4), ("b", 7))})

@@ -21,17 +21,14 @@ _RESAMPLES = 32
 _SEED = 20250130
 
 
-def judged_metric(
-    metric: TaskMetric, task: Task, predict: Predict, *, model: str, batch: int | None = None
-) -> TaskMetric:
+def judged_metric(metric: TaskMetric, task: Task, predict: Predict, *, model: str) -> TaskMetric:
     """The task's figure with that of an artifact beside it. An artifact in half precision or in integers is judged so.
 
     Args:
         metric: Keras' figure.
         task: with a metric and data; without, nothing is judged.
-        predict: of the artifact.
+        predict: of the artifact, for any number of rows (`in_batches`).
         model: its name, for messages.
-        batch: the rows that the artifact takes, if it takes no other number.
 
     Raises:
         CheckFailed: if a figure is no number, or they differ by more than `allowed_difference`.
@@ -39,7 +36,8 @@ def judged_metric(
     if task.metric is None or task.data is None:
         return metric
     held_out = task.data()[1]
-    answer = remembered(in_batches(predict, batch or BATCH, is_static=batch is not None))
+    # Resamples alone ask for rows again: else answers are not kept beside those that the metric has.
+    answer = remembered(predict) if is_resampled(task, metric.value, held_out) else predict
     found = float(task.metric(answer, held_out))
     for whose, value in (("its", metric.value), ("that of the artifact", found)):
         if math.isnan(value):
@@ -61,10 +59,15 @@ def allowed_difference(task: Task, value: float, predict: Predict, held_out: Arr
     """
     if task.allowance is not None:
         return task.allowance
-    if is_proportion(value, len(held_out)):
+    if not is_resampled(task, value, held_out):
         return max(_SAMPLES / len(held_out), _PART * abs(value))
     assert task.metric is not None
     return max(_SHARE_OF_SPREAD * spread(task.metric, predict, held_out), _PART * abs(value))
+
+
+def is_resampled(task: Task, value: float, held_out: Arrays) -> bool:
+    """Whether what a figure may differ by is found by drawing held-out rows again."""
+    return task.allowance is None and not is_proportion(value, len(held_out))
 
 
 def is_proportion(value: float, samples: int) -> bool:
@@ -99,7 +102,8 @@ def in_batches(predict: Predict, rows: int, *, is_static: bool = False) -> Predi
             missing = rows - len(next(iter(part.values()))) if is_static else 0
             answers = predict(_filled(part, missing) if missing else part)
             parts.append({name: array[: len(array) - missing] for name, array in answers.items()})
-        return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+        # Each output leaves the parts as it is joined: all answers twice may be more than memory takes.
+        return {name: np.concatenate([part.pop(name) for part in parts]) for name in tuple(parts[0])}
 
     return batched
 

@@ -127,14 +127,6 @@ class Asked:
             tuple(self._named(each) for each in found.decided),
         )
 
-    def predict(self, feed: Arrays) -> dict[str, np.ndarray]:
-        """What the compiled function answers.
-
-        Raises:
-            NoAnswer: if the model raised an exception or reached a limit.
-        """
-        return self.answers(feed, limits_of(0.0)).float32
-
     def _named(self, answers: Arrays) -> dict[str, np.ndarray]:
         return {spec.name: answers[output_key(index)] for index, spec in enumerate(self.signature.outputs)}
 

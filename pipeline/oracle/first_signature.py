@@ -13,7 +13,7 @@ from pipeline.oracle.asked import Asked, limits_of
 from pipeline.oracle.asking import NoAnswer, NoAnswerInTime
 from pipeline.oracle.questions import tries
 from pipeline.records import Signature
-from pipeline.samples import Samples, fitting_samples
+from pipeline.samples import Samples, fitting_samples, task_rows
 from pipeline.truth import plan as plans
 from pipeline.truth.trial import candidates, first_that_fits
 from pipeline.workers.limits import free_memory
@@ -31,21 +31,25 @@ class Found:
         longest: how long its free axes get; None where it has none.
         samples: real inputs by that signature, where there are any.
         refused: what it said to inputs that were drawn, where it runs on none: then there are samples.
+        unfit: why the rows of a task are no samples, where they are not.
     """
 
     signature: Signature
     longest: plans.Longest | None
     samples: Samples | None
     refused: str | None
+    unfit: str | None = None
 
 
-def that_runs(asked: Asked, samples: Mapping[str, ArrayLike] | None, seed: int) -> Found:
+def that_runs(asked: Asked, samples: Mapping[str, ArrayLike] | None, seed: int, *, of_task: bool = False) -> Found:
     """The first signature under which a model runs on inputs that are drawn from it; else one that the samples fit.
 
     Args:
         asked: the model, and who answers.
         samples: real inputs by name.
         seed: of the inputs that are drawn.
+        of_task: whether the samples are a task's data, which nobody gave for this: where they don't fit a model that
+            runs on what is drawn, that is told.
 
     Raises:
         BadInput: if it runs on none, and there are no samples; if those do not fit.
@@ -64,12 +68,30 @@ def that_runs(asked: Asked, samples: Mapping[str, ArrayLike] | None, seed: int) 
             if limits_reached == _MOST_LIMITS_REACHED:
                 break
         else:
-            return Found(candidate, longest, None if samples is None else fitting_samples(samples, candidate), None)
+            fitting, unfit = _beside_drawn(samples, candidate, of_task)
+            return Found(candidate, longest, fitting, None, unfit)
     if samples is None:
         raise refusal(first)
-    signature, fitting = first_that_fits(offered, samples)
+    try:
+        signature, fitting = first_that_fits(offered, task_rows(samples, asked.signature) if of_task else samples)
+    except BadInput as unfit:
+        raise refusal(first, str(unfit)) if of_task else unfit from None
     told = f"the model does not run on inputs drawn from its signature: {first}"
     return Found(signature, _longest(asked, signature), fitting, told)
+
+
+def _beside_drawn(
+    samples: Mapping[str, ArrayLike] | None, signature: Signature, of_task: bool
+) -> tuple[Samples | None, str | None]:
+    """The samples that are asked beside drawn inputs; and, of a task's data, why there are none."""
+    if samples is None:
+        return None, None
+    if not of_task:
+        return fitting_samples(samples, signature), None
+    try:
+        return fitting_samples(task_rows(samples, signature), signature), None
+    except BadInput as unfit:
+        return None, str(unfit)
 
 
 def _longest(asked: Asked, signature: Signature) -> plans.Longest | None:
@@ -80,9 +102,18 @@ def _longest(asked: Asked, signature: Signature) -> plans.Longest | None:
     return plans.longest(((times, asked.work(size)) for times, size in sizes), free_memory())
 
 
-def refusal(failed: NoAnswer | None) -> BadInput:
-    """What is said of a model that runs on nothing that it is given."""
+def refusal(failed: NoAnswer | None, unfit: str | None = None, *, beside: str | None = None) -> BadInput:
+    """What is said of a model that runs on nothing that it is given.
+
+    Args:
+        failed: what it said last.
+        unfit: why its task's data is no help.
+        beside: what it was said of drawn inputs, where it failed on samples.
+    """
+    drawn = f"the model does not run on inputs drawn from its signature: {failed}"
+    told = drawn if beside is None else f"{beside}; nor does it run on the samples: {failed}"
+    data = "" if unfit is None else f"; its task's data is no help: {unfit}"
     return BadInput(
-        f"the model does not run on inputs drawn from its signature: {failed}; give samples that it runs on "
-        "(--samples FILE.npz, ExportOptions(samples=...)) or static shapes to its inputs, or check that it runs at all"
+        f"{told}{data}; give samples that it runs on (--samples FILE.npz, ExportOptions(samples=...)) or static shapes "
+        "to its inputs, or check that it runs at all"
     )

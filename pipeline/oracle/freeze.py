@@ -12,7 +12,6 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from pipeline import cases, weight_values
-from pipeline.errors import BadInput
 from pipeline.oracle.archive import Archive
 from pipeline.oracle.asked import Asked, limits_of, limits_of_reported
 from pipeline.oracle.asking import NONE_MOVED, Answers, Moves, NoAnswer
@@ -80,7 +79,7 @@ def ask(
         seed: of the random inputs.
         effort: how much is asked.
         apart: an existing folder in which the truth about real rows is written, and not in `folder`: nobody may
-            publish them.
+            publish them. Where the model runs on them alone, nothing is written to `folder`.
     """
     with stage("truth"):
         return Freezing(asked, samples, seed, effort).to_disk(folder, apart)
@@ -109,6 +108,7 @@ class Freezing:
         samples: real inputs by name.
         seed: of the random inputs.
         effort: how much is asked.
+        of_task: whether the samples are a task's data (`that_runs`).
 
     Raises:
         BadInput: if the model runs on no inputs.
@@ -120,6 +120,8 @@ class Freezing:
         samples: Mapping[str, ArrayLike] | None = None,
         seed: int = SEED,
         effort: Effort = "standard",
+        *,
+        of_task: bool = False,
     ) -> None:
         self._asked, self._seed, self._effort = asked, seed, effort
         self._shared = tuple(each for each in asked.weights if each.is_shared and can_be_moved(each))
@@ -127,9 +129,9 @@ class Freezing:
         self._is_small = elements <= MOST_ELEMENTS
         self._is_randomised = self._is_small and bool(hide_something(asked.weights, asked.snapshot))
         self._no_float64 = asked.no_float64
-        self._not_judged: list[str] = []
         self._first_answered: tuple[Arrays, Arrays] | None = None
-        found = that_runs(asked, samples, seed)
+        found = that_runs(asked, samples, seed, of_task=of_task)
+        self._not_judged = [] if found.unfit is None else [f"rows of the task's data: {found.unfit}"]
         self.signature, self._samples, self._refused = found.signature, found.samples, found.refused
         real_size = 1 if self._samples is None else self._samples.longest_axis(self.signature)
         self._work = asked.work(max(cases.usual_size(self.signature), real_size))
@@ -154,20 +156,17 @@ class Freezing:
         """Ask everything, and write it down.
 
         Raises:
-            BadInput: if nothing may be published of the only inputs that it runs on, or the folder can't be written.
+            BadInput: if the model runs on no rows, or the folder can't be written.
             Stopped: if another thread has stopped it.
         """
-        if self._refused is not None and apart is not None:
-            raise BadInput(
-                f"{self._refused}; it runs on the samples, of which nothing is published unasked: let their first rows "
-                "lie in the bundle (--publish-samples, ExportOptions(publish_samples=True))"
-            )
-        own, of_real = self._answered(apart is not None)
+        # Where it runs on nothing that is drawn, the truth about real rows is all there is, and stays apart whole.
+        is_withheld = self._refused is not None and apart is not None
+        own, of_real = self._answered(apart is not None and not is_withheld)
         if apart is not None and of_real.settled:
             told = dict.fromkeys(cases.kinds(self.signature), "drawn inputs have a truth of their own")
             self._written(apart, of_real, told, ())
         notes = self._eager_notes(budgets(self._asked.model, self.signature, _judged(own.settled)))
-        return self._written(folder, own, self._not_asked(own), notes)
+        return self._written(apart if is_withheld and apart else folder, own, self._not_asked(own), notes)
 
     def _written(self, folder: Path, held: _Held, not_asked: dict[str, str], notes: tuple[str, ...]) -> Truth:
         judged = _judged(held.settled)
@@ -299,7 +298,7 @@ class Freezing:
             answers = self._asked.answers(question.feed, limits_of(cost), draws=draws, at_scale=True)
         except NoAnswer as failed:
             if draws is None:
-                raise refusal(failed) from failed
+                raise refusal(failed, beside=self._refused) from failed
             self._no_float64 = f"the model does not run in float64: {failed}"
             return self._first(question)
         wide = answers.float64 or answers.float32

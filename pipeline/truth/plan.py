@@ -136,15 +136,25 @@ def longest(offered: Iterable[tuple[int, Work]], free_memory: int) -> Longest | 
     """
     found = None
     for times, work in offered:
-        rows = _allowed(free_memory) // max(1, work.row_bytes)
+        rows = _rows_allowed(work, free_memory)
         found = Longest(times, work, max(1, rows))
         if rows >= _LEAST_ROWS and work.case(_LEAST_ROWS, DRAWS) <= _SHARE_OF_LONGEST * AFFORDABLE_S:
             break
     return found
 
 
-def _allowed(free_memory: int) -> int:
-    return min(_MOST_BYTES, int(_SHARE_OF_MEMORY * free_memory))
+def rows_at_once(work: Work, free_memory: int) -> int:
+    """How many rows memory allows in one batch, and at least one.
+
+    Args:
+        work: of one row.
+        free_memory: of the machine, in bytes.
+    """
+    return max(1, _rows_allowed(work, free_memory))
+
+
+def _rows_allowed(work: Work, free_memory: int) -> int:
+    return min(_MOST_BYTES, int(_SHARE_OF_MEMORY * free_memory)) // max(1, work.row_bytes)
 
 
 @dataclass(frozen=True)
@@ -210,7 +220,7 @@ def planned(
     """
     rounds = rounds_of(shared)
     levels = {"thorough": _LEVELS[:1], "standard": _LEVELS, "quick": (_LEAST,)}[effort]
-    most_rows = max(_LEAST_ROWS, _allowed(free_memory) // max(1, work.row_bytes))
+    most_rows = max(_LEAST_ROWS, _rows_allowed(work, free_memory))
 
     def longest_rows(of_kind: int) -> int | None:
         return None if longest is None else static_batch or longest.rows(of_kind)

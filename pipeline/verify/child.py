@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import itertools
 import json
 import signal
 import subprocess
@@ -19,7 +20,7 @@ from pipeline.workers.limits import Limits, free_memory, kill_family
 from pipeline.workers.run import ON_THE_CPU, Job, run, started
 
 _STEP = "step: "
-_VERDICT, _LOG = "verdict.json", "log.txt"
+_VERDICT, _LOG = "verdict{}.json", "log.txt"
 _WAITING = "--waiting"
 _ROOM_FOR_AN_ANSWER = 1 << 16  # bytes
 
@@ -38,7 +39,10 @@ def announce(step: str) -> None:
 
 
 def answer(verify: Callable[[Path, Path], Verdict], artifact: str) -> int:
-    """The command line of a half: give the verdict as JSON to a file or to stdout; 0 if it passed, else 1."""
+    """The command line of a half: give the verdict as JSON to a file or to stdout; 0 if it passed, else 1.
+
+    By several truths it gives several verdicts, each as soon as it is there.
+    """
     given = sys.argv[1:]
     if given == [_WAITING]:  # the runtime is loaded by now
         question = sys.stdin.readline()
@@ -48,25 +52,28 @@ def answer(verify: Callable[[Path, Path], Verdict], artifact: str) -> int:
     parser = argparse.ArgumentParser(description="Judge one artifact against a frozen truth.")
     parser.add_argument("--model", type=Path, required=True, help=artifact)
     parser.add_argument(
-        "--truth", type=Path, required=True, help="a bundle, or a folder with truth.json and samples.npz"
+        "--truth", type=Path, required=True, nargs="+", help="a bundle, or a folder with truth.json and samples.npz"
     )
-    parser.add_argument("--out", type=Path, help="where the verdict goes (default: stdout)")
+    parser.add_argument("--out", type=Path, nargs="*", default=[], help="where each verdict goes (default: stdout)")
     options = parser.parse_args(given)
-    verdict = verify(options.model, options.truth)
-    if options.out is None:
-        print(verdict.model_dump_json(indent=1))
-    else:
-        write_record(options.out, verdict)
-    return 0 if verdict.passed else 1
+    passed = True
+    for truth, out in itertools.zip_longest(options.truth, options.out[: len(options.truth)]):
+        verdict = verify(options.model, truth)
+        passed &= verdict.passed
+        if out is None:
+            print(verdict.model_dump_json(indent=1))
+        else:
+            write_record(out, verdict)
+    return 0 if passed else 1
 
 
 @dataclass(frozen=True)
 class Question:
-    """An artifact to be judged by a half against the frozen truth in a folder."""
+    """An artifact to be judged by a half against the frozen truths in some folders, one after the other."""
 
     half: Half
     model: Path
-    truth_folder: Path
+    truth_folders: tuple[Path, ...]
 
 
 @dataclass(frozen=True)
@@ -102,8 +109,10 @@ def ready(halves: Sequence[Half]) -> Iterator[Mapping[Half, Ready]]:
                         each.process.stdin.close()
 
 
-def ask(questions: Sequence[Question], limit_s: float, waiting: Mapping[Half, Ready] = NONE_READY) -> list[Verdict]:
-    """The verdicts of halves, side by side, each from a fresh process that has `limit_s` seconds.
+def ask(
+    questions: Sequence[Question], limit_s: float, waiting: Mapping[Half, Ready] = NONE_READY
+) -> list[tuple[Verdict, ...]]:
+    """The verdicts of halves, side by side, each from a fresh process that has `limit_s` seconds: one by each truth.
 
     A process that dies of a signal, ends without an answer or takes too much is a failed check, never an exception.
 
@@ -123,11 +132,16 @@ def ask(questions: Sequence[Question], limit_s: float, waiting: Mapping[Half, Re
             _job(question, place, waiting.get(question.half)) for question, place in zip(questions, places, strict=True)
         ]
         statuses = run(jobs, Limits(limit_s, free_memory()))
-        return [_answer(*each) for each in zip(questions, places, statuses, strict=True)]
+        return [_answers(*each) for each in zip(questions, places, statuses, strict=True)]
+
+
+def _outs(question: Question, place: Path) -> list[Path]:
+    return [place / _VERDICT.format(number) for number in range(len(question.truth_folders))]
 
 
 def _job(question: Question, place: Path, waiting: Ready | None) -> Job:
-    options = ("--model", str(question.model), "--truth", str(question.truth_folder), "--out", str(place / _VERDICT))
+    truths, outs = map(str, question.truth_folders), map(str, _outs(question, place))
+    options = ("--model", str(question.model), "--truth", *truths, "--out", *outs)
     if waiting is None:
         return Job(question.half.module, options, place / _LOG, place)
     assert waiting.process.stdin is not None
@@ -137,8 +151,11 @@ def _job(question: Question, place: Path, waiting: Ready | None) -> Job:
     return Job(question.half.module, options, place / _LOG, place, waiting.process)
 
 
-def _answer(question: Question, place: Path, status: int | str) -> Verdict:
-    out = place / _VERDICT
+def _answers(question: Question, place: Path, status: int | str) -> tuple[Verdict, ...]:
+    return tuple(_answer(question, place, status, out) for out in _outs(question, place))
+
+
+def _answer(question: Question, place: Path, status: int | str, out: Path) -> Verdict:
     lived = _check_life(question.half, status, out.is_file(), (place / _LOG).read_text(errors="replace"))
     if not out.is_file():
         with refusing_unwritable(place):  # where there is no room for an answer, that it is missing tells nothing

@@ -22,13 +22,14 @@ from pipeline.workers.limits import LimitReached, Limits, free_memory
 
 Predict = Callable[[Mapping[str, np.ndarray]], dict[str, np.ndarray]]
 
-_LIMIT_S = 600.0  # of one question
+_LEAST_S = 600.0  # of one question: the first loads the file
 
 
 @contextlib.contextmanager
-def answering(model: Path) -> Iterator[Predict]:
+def answering(model: Path, limit_s: float = _LEAST_S) -> Iterator[Predict]:
     """Within this block a function that answers as the file does, by Keras' names.
 
+    A question may take `limit_s` seconds, if that is more than it takes to load a large file.
     What it raises where the file gives no answer is a `CheckFailed`.
     """
     with temporary_folder("answers") as folder:
@@ -39,7 +40,7 @@ def answering(model: Path) -> Iterator[Predict]:
             _write(inputs, feed)
             question = {"model": str(model), "inputs": str(inputs), "out": str(out)}
             try:
-                answer = conversation.ask(question, Limits(_LIMIT_S, free_memory()))
+                answer = conversation.ask(question, Limits(max(_LEAST_S, limit_s), free_memory()))
             except (LimitReached, Died) as end:
                 raise CheckFailed(f"{model.name} gave no answer to the task's data: {end}") from end
             if "error" in answer:

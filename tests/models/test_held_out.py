@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import tracemalloc
 
 import keras
 import numpy as np
@@ -140,6 +141,27 @@ def test_a_row_is_predicted_once() -> None:
     assert np.array_equal(predict({"x": x})["y"], x.sum(axis=1))
     assert np.array_equal(predict({"x": x[::-1]})["y"], x[::-1].sum(axis=1))
     assert asked == [3, 3]
+
+
+def test_answers_that_nobody_asks_for_again_are_held_once() -> None:
+    """Of a proportion; while batches are joined, what is joined goes."""
+    rows = Arrays({"x": np.arange(64.0).reshape(64, 1)})
+    names = [f"y{number}" for number in range(8)]
+    size = 64 * 4096 * 8 * len(names)
+
+    def wide(inputs):
+        return {name: np.zeros((len(inputs["x"]), 4096)) for name in names}
+
+    def half(predict, held_out: Arrays) -> float:
+        predict(held_out.inputs)
+        return 0.5
+
+    wanted = Task(build=lambda: None, data=lambda: (rows, rows), metric=half)
+    tracemalloc.start()
+    judged_metric(TaskMetric(name="half", value=0.5, threshold=None), wanted, in_batches(wide, 8), model="wide")
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 1.4 * size
 
 
 def test_a_keras_model_of_static_batch_predicts_any_number_of_rows() -> None:

@@ -9,7 +9,7 @@ from rich.console import Console
 from pipeline import bundle
 from pipeline.errors import BadInput
 from pipeline.records import Verdict
-from pipeline.verify.verdict import figures_table, verify_directory, verify_file
+from pipeline.verify.verdict import figures_table, verify_by, verify_directory, verify_file
 from tests.small_bundle import KERNEL, onnx_model, write_bundle, write_manifest, write_truth
 
 
@@ -42,6 +42,18 @@ def test_a_whole_bundle_passes_and_prints_its_figures(tmp_path):
     printed = console.export_text()
     assert {"'joined'", "'is_larger'", "derived", "equal"} <= set(printed.replace(":", " ").split())
     assert "…" not in printed, "a terminal of 80 columns shows every figure whole"
+
+
+def test_by_several_truths_each_has_a_verdict_of_its_own(tmp_path):
+    """One that can't be read is no fault of the bundle's, and a bundle's files are judged by its own alone."""
+    folder = write_bundle(tmp_path / "views")
+    write_truth(tmp_path / "truth")
+    (tmp_path / "none").mkdir()
+    own, other, none = verify_by(folder, (tmp_path / "truth", tmp_path / "none"))
+    assert own.passed, own
+    assert other.passed, other
+    assert "file model.onnx" in {check.name for check in own.checks} - {check.name for check in other.checks}
+    assert list(failed(none)) == ["frozen truth"]
 
 
 @pytest.mark.parametrize("name", ["model.onnx", "samples.npz", "README.md", "manifest.json"])
