@@ -27,7 +27,7 @@ from tests.zoo import ZOO
 
 pytestmark = pytest.mark.filterwarnings("ignore::UserWarning")
 
-ONNX_ONLY = pipeline.ExportOptions(formats=("onnx",))
+ONNX_ONLY = pipeline.ExportOptions(formats=("onnx",), effort="quick")
 
 
 def constant_metric(value: float):
@@ -210,7 +210,7 @@ def test_a_killed_export_leaves_the_old_bundle_or_the_new_one(tmp_path, monkeypa
         from tests.zoo import ZOO
         for _ in range(9):
             pipeline.export_bundle(ZOO["dense_on_two_views"](), {str(target)!r},
-                                   options=pipeline.ExportOptions(formats=("onnx",)))
+                                   options=pipeline.ExportOptions(formats=("onnx",), effort="quick"))
     """
     with subprocess.Popen([sys.executable, "-c", textwrap.dedent(code)], start_new_session=True) as process:
         time.sleep(moment_s)
@@ -242,11 +242,12 @@ def fill(disk: Path, room: int) -> None:
 def test_a_disk_that_gets_full_anywhere_in_an_export_is_one_line_and_loses_nothing(disk) -> None:
     """While ONNX, a SavedModel or a .keras file is written: whoever tells of it, in whatever words."""
     model = ZOO["dense_on_two_views"]()
-    pipeline.export_bundle(model, disk / "m")
+    quick = pipeline.ExportOptions(effort="quick")
+    pipeline.export_bundle(model, disk / "m", options=quick)
     for kilobytes in (32, 64, 104):
         fill(disk, kilobytes * 1024)
         with pytest.raises(BadInput, match="No space left on device; free some space"):
-            pipeline.export_bundle(model, disk / "m")
+            pipeline.export_bundle(model, disk / "m", options=quick)
         assert sorted(path.name for path in disk.iterdir()) == ["m", "others"]
         manifest = read_manifest(disk / "m")
         assert all(check.passed for check in check_files(disk / "m", manifest))
@@ -275,7 +276,7 @@ def test_of_two_exports_to_one_place_one_wins_whole(tmp_path) -> None:
         print("ready", flush=True)
         sys.stdin.readline()
         try:
-            pipeline.export_bundle(model, {str(tmp_path / "m")!r}, options=pipeline.ExportOptions(formats=("onnx",)))
+            pipeline.export_bundle(model, {str(tmp_path / "m")!r}, options=pipeline.ExportOptions(formats=("onnx",), effort="quick"))
             print("published")
         except BadInput as error:
             print(error)
