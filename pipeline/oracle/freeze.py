@@ -19,7 +19,15 @@ from pipeline.oracle.asking import NONE_MOVED, Answers, Moves, NoAnswer
 from pipeline.oracle.first_signature import refusal, that_runs
 from pipeline.oracle.own_sizes import refuse_own_sizes
 from pipeline.oracle.questions import Question, drawn, ordinary, real, reported
-from pipeline.oracle.rounds import bases, can_be_moved, hide_something, moves, moves_seed, round_cases
+from pipeline.oracle.rounds import (
+    bases,
+    can_be_moved,
+    hide_something,
+    moved_kinds,
+    moves,
+    moves_seed,
+    round_cases,
+)
 from pipeline.oracle.visibility import most_visible, tried
 from pipeline.progress import advance, stage
 from pipeline.records import Budget, Case, Effort, Truth
@@ -166,7 +174,9 @@ class Freezing:
             )
         own, of_real = self._answered(apart is not None)
         if apart is not None and of_real.settled:
-            told = dict.fromkeys(cases.kinds(self.signature), "drawn inputs have a truth of their own")
+            told = dict.fromkeys(
+                (*cases.kinds(self.signature), *moved_kinds(self._plan.plan)), "drawn inputs have a truth of their own"
+            )
             self._written(apart, of_real, told, ())
         notes = self._eager_notes(budgets(self._asked.model, self.signature, _judged(own.settled)))
         return self._written(folder, own, self._not_asked(own), notes)
@@ -183,6 +193,7 @@ class Freezing:
             cases=tuple(each.case for each in held.settled),
             budgets=budgets(self._asked.model, self.signature, judged),
             weights={name: weight_values.digest_of(value) for name, value in values.items()},
+            shared=tuple(each.name for each in self._shared),
             generator=cases.GENERATOR_VERSION,
             no_float64=self._no_float64,
             notes=notes,

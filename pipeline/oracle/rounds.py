@@ -10,13 +10,9 @@ from pipeline.graph.weights import Weight
 from pipeline.oracle.asking import Move, Moves
 from pipeline.oracle.snapshot import Snapshot
 from pipeline.oracle.visibility import GAINS
-from pipeline.records import Case
+from pipeline.records import RANDOM_WEIGHTS, RANDOM_WEIGHTS_KEY, ROUND, ROUND_KEY, Case, Plan
 from pipeline.truth.plan import codes
 from pipeline.weight_map.perturb import Moving
-
-# The kinds of their cases: each has a budget of its own, so that none widens another's.
-RANDOM_WEIGHTS = "random weights"
-ROUND = "shared weights moved, round {}"
 
 
 def can_be_moved(weight: Weight) -> bool:
@@ -46,7 +42,7 @@ def bases(ordinary: Case, seed: int, *, is_randomised: bool) -> list[Case]:
         seed: of random weights.
         is_randomised: whether the model's own weights hide something.
     """
-    random = {"key": "random_weights", "kind": RANDOM_WEIGHTS, "inputs_of": ordinary.key, "random_seed": seed}
+    random = {"key": RANDOM_WEIGHTS_KEY, "kind": RANDOM_WEIGHTS, "inputs_of": ordinary.key, "random_seed": seed}
     others = [ordinary.model_copy(update={**random, "random_gain": gain}) for gain in GAINS]
     return others if is_randomised else [ordinary, *others]
 
@@ -63,13 +59,18 @@ def round_cases(base: Case, ordinary: Case, shared: Sequence[Weight], seed: int)
     for number, places in enumerate(codes(len(shared)), start=1):
         yield base.model_copy(
             update={
-                "key": f"round{number}",
+                "key": ROUND_KEY.format(number),
                 "kind": ROUND.format(number),
                 "inputs_of": ordinary.key,
                 "weights": tuple(shared[place].name for place in places),
                 "weight_seed": moves_seed(seed),
             }
         )
+
+
+def moved_kinds(plan: Plan) -> tuple[str, ...]:
+    """The kinds of all cases with moved weights that a plan has."""
+    return (RANDOM_WEIGHTS, *(ROUND.format(number) for number in range(1, plan.rounds + 1)))
 
 
 def moves_seed(seed: int) -> int:

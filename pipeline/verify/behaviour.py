@@ -44,6 +44,11 @@ def shared_weights(weight_map: Collection[WeightPlacement]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(names))
 
 
+def to_be_asked(truth: Truth, weight_map: Collection[WeightPlacement] = ()) -> tuple[str, ...]:
+    """The weights that have to be asked: those shared by the frozen truth, and by the weight map where there is one."""
+    return tuple(dict.fromkeys((*truth.shared, *shared_weights(weight_map))))
+
+
 def check_behaviour(
     artifact: str,
     truth: Truth,
@@ -70,17 +75,24 @@ def check_behaviour(
     told += [fault for case in failed[:1] for fault in found[case.case.key]]
     told += [f"not asked: {_listed(unasked)}"] if unasked else []
     weights = {name for case in asked for name in _moved(case)}
-    detail = "; ".join(told) or (f"{len(weights)} weights in {len(asked)} rounds" if asked else "no weight is shared")
+    detail = "; ".join(told) or (f"{len(weights)} weights in {len(asked)} rounds" if asked else _none_asked(shared))
     first = failed[0].case.key if failed else ""
     return Check(name=f"{artifact} {FOLLOWS}", passed=not told, detail=detail, case=first)
 
 
 def _unasked(truth: Truth, asked: tuple[CaseArrays, ...], shared: Collection[str]) -> list[str]:
     """The shared weights that no case moves. Format 1 left out what had no room, and did not say so."""
-    if truth.plan is None:
+    if truth.format == 1:
         return []
     moved = {name for case in asked for name in _moved(case)}
     return [name for name in shared if name not in moved]
+
+
+def _none_asked(shared: Collection[str]) -> str:
+    """Why a check holds that has asked nothing."""
+    if not shared:
+        return "no weight is shared"
+    return f"not checked: format 1 does not say which of {len(shared)} shared weights were to be asked"
 
 
 def _named(asked: tuple[CaseArrays, ...], failed: list[CaseArrays], not_read: Mapping[str, tuple[str, ...]]) -> str:

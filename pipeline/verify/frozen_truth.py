@@ -9,11 +9,25 @@ import numpy as np
 from pipeline import cases as drawing
 from pipeline.budget_rule import CEILING, ORDINARY, derived, differs, is_stated, largest_error, largest_relative
 from pipeline.bundle import CaseArrays
-from pipeline.records import Budget, Check, TensorSpec, Truth
+from pipeline.records import (
+    RANDOM_WEIGHTS,
+    RANDOM_WEIGHTS_KEY,
+    ROUND,
+    ROUND_KEY,
+    Budget,
+    Check,
+    Plan,
+    TensorSpec,
+    Truth,
+)
 
 # Of an output's integers for ordinary inputs: more, and they are no answer.
 MOST_OPEN = 0.01
 _FAULTS_SHOWN = 3
+_FORMAT_1 = (
+    "format 1: whether every kind of case and each shared weight was asked is not checked: such a bundle does not say "
+    "what was planned (export the model again)"
+)
 
 
 def check_truth(truth: Truth, cases: tuple[CaseArrays, ...]) -> Check:
@@ -24,7 +38,7 @@ def check_truth(truth: Truth, cases: tuple[CaseArrays, ...]) -> Check:
     detail = f"{len(judged)} cases, batches {', '.join(map(str, batches))}, {rule}"
     faults = [] if truth.signature.outputs else ["it holds no output"]
     faults += [] if judged or faults else ["it holds no case"]
-    faults += _missing_kinds(truth) if judged else []
+    faults += _missing(truth) if judged else []
     for budget in truth.budgets:
         faults += _budget_faults(budget, truth, cases)
     for spec in truth.signature.outputs:
@@ -43,7 +57,9 @@ def effort_and_rule(truth: Truth) -> tuple[str, str]:
 
 def told(truth: Truth, cases: tuple[CaseArrays, ...]) -> tuple[str, ...]:
     """What is not judged, or by a budget that says little: kinds left out, open elements, budgets above the ceiling."""
-    lines = [f"no case of kind {kind!r}: {why}" for kind, why in truth.not_asked.items() if why not in truth.not_judged]
+    lines = [_FORMAT_1] if truth.format == 1 else []
+    not_asked = truth.not_asked.items()
+    lines += [f"no case of kind {kind!r}: {why}" for kind, why in not_asked if why not in truth.not_judged]
     lines += [
         f"output {budget.output!r} in cases of kind {budget.kind!r} may be {budget.relative:.2g} of its scale off: "
         f"noise of a unit at each call site moves it by {budget.noise:.2g}"
@@ -70,9 +86,12 @@ def listed(sentences: list[str]) -> str:
     return f"{shown}; and {more} more" if more > 0 else shown
 
 
-def _missing_kinds(truth: Truth) -> Iterator[str]:
-    """Kinds of cases that the signature asks for or the plan has, that are not there, and of which no word says why."""
+def _missing(truth: Truth) -> Iterator[str]:
+    """What the signature asks for or the plan has, that is not there, and of which no word says why."""
     if truth.format == 1:  # where a case that had no room was dropped without one
+        moved_together = any(case.weights or case.random_seed is not None for case in truth.cases)
+        if truth.plan is not None or truth.shared or moved_together:
+            yield "it is of format 1 and holds what only format 2 has"
         return
     there = {case.kind for case in truth.cases}
     for kind in drawing.kinds(truth.signature):
@@ -81,11 +100,45 @@ def _missing_kinds(truth: Truth) -> Iterator[str]:
     if truth.plan is None:
         yield "it does not say what was planned"
         return
-    if drawing.RANDOM not in truth.not_asked:
-        drawn = {case.batch for case in truth.cases if case.kind == drawing.RANDOM}
-        for batch in truth.plan.batches:
-            if batch not in drawn and not any(f"case {drawing.RANDOM}{batch}" in line for line in truth.not_judged):
-                yield f"it holds no random case of {batch} rows, which was planned, and does not say why"
+    planned = [(RANDOM_WEIGHTS, RANDOM_WEIGHTS_KEY)] if truth.plan.base_cases or _is_on_random_weights(truth) else []
+    planned += [(ROUND.format(n), ROUND_KEY.format(n)) for n in range(1, truth.plan.rounds + 1)]
+    planned += [(drawing.RANDOM, f"{drawing.RANDOM}{batch}") for batch in truth.plan.batches]
+    keys = {(case.kind, case.key) for case in truth.cases}
+    for kind, key in planned:
+        if (kind, key) not in keys and kind not in truth.not_asked and not _is_told(truth, key):
+            yield f"it holds no case {key!r}, which was planned, and does not say why"
+    yield from _plan_faults(truth, truth.plan)
+
+
+def _is_on_random_weights(truth: Truth) -> bool:
+    return any(case.weights and case.random_seed is not None for case in truth.cases)
+
+
+def _is_told(truth: Truth, key: str) -> bool:
+    """Whether the record says why the case of this key is not there."""
+    return any(line.startswith((f"case {key} ", f"case {key}:")) for line in truth.not_judged)
+
+
+def _plan_faults(truth: Truth, plan: Plan) -> Iterator[str]:
+    """A plan that asks for less than any plan does: it was made to fit the cases that are left."""
+    if any("batch" in spec.shape for spec in truth.signature.inputs) and not 1 == min(plan.batches) < max(plan.batches):
+        yield "it planned no batch of one row and one above that"
+    if plan.shared != len(truth.shared):
+        yield f"it planned to ask {plan.shared} shared weights, and there are {len(truth.shared)}"
+    moved = {case.key: frozenset(case.weights) for case in truth.cases if case.weights}
+    unknown = sorted(name for names in moved.values() for name in names - truth.weights.keys())
+    if unknown:
+        yield f"weight {unknown[0]!r} is moved, whose values were not frozen"
+    if len(moved) < plan.rounds:  # and the record says why, or that was a fault
+        return
+    patterns: dict[frozenset[str], str] = {}
+    for name in truth.shared:
+        pattern = frozenset(key for key, names in moved.items() if name in names)
+        if not pattern:
+            yield f"weight {name!r} is shared, and no round moves it"
+        elif other := patterns.get(pattern):
+            yield f"weights {other!r} and {name!r} are in the same rounds, which can't tell them apart"
+        patterns[pattern] = name
 
 
 def _budget_faults(budget: Budget, truth: Truth, cases: tuple[CaseArrays, ...]) -> Iterator[str]:

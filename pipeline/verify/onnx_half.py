@@ -24,7 +24,7 @@ from pipeline.bundle import CaseArrays
 from pipeline.errors import BadInput, one_line
 from pipeline.records import OPSET_KEY, Check, TensorSpec, Truth, Verdict
 from pipeline.verify import sharing
-from pipeline.verify.behaviour import check_behaviour, plain, randomised, rounds, shared_weights
+from pipeline.verify.behaviour import check_behaviour, plain, randomised, rounds, to_be_asked
 from pipeline.verify.call_sites import not_reading
 from pipeline.verify.child import announce, answer
 from pipeline.verify.frozen_truth import check_truth, effort_and_rule, told
@@ -202,7 +202,7 @@ def _check_randomised(
 
 def _check_behaviour(file: _File, base: onnx.ModelProto | None, truth: Truth, cases: tuple[CaseArrays, ...]) -> Check:
     assert file.weight_map is not None
-    shared = shared_weights(file.weight_map)
+    shared = to_be_asked(truth, file.weight_map)
     moved = {name for case in rounds(cases) for name in (*case.case.weights, case.case.weight) if name is not None}
     weighted = OverridableWeights(file.proto, file.path.parent, file.weight_map, moved, base=base) if moved else None
 

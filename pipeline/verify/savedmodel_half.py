@@ -24,7 +24,7 @@ from pipeline.bundle import CaseArrays
 from pipeline.errors import BadInput, one_line
 from pipeline.oracle.buffers import assign, numbers_of
 from pipeline.records import Check, Signature, TensorSpec, Truth, Verdict
-from pipeline.verify.behaviour import check_behaviour, plain, randomised, rounds
+from pipeline.verify.behaviour import check_behaviour, plain, randomised, rounds, to_be_asked
 from pipeline.verify.child import announce, answer
 from pipeline.verify.frozen_truth import check_truth, told
 from pipeline.verify.parity import ArtifactRefused, Judgement, Run, judge, report
@@ -153,8 +153,8 @@ def _allowed(name: str) -> str:
 def _check_moved(variables: dict[str, Any], truth: Truth, cases: tuple[CaseArrays, ...], run: Run) -> tuple[Check, ...]:
     """The cases with other weights, assigned in the model."""
     random, asked = randomised(cases), rounds(cases)
-    moved = {name for case in asked for name in (*case.case.weights, case.case.weight) if name is not None}
-    if not random and not asked:
+    shared = to_be_asked(truth)
+    if not random and not asked and not shared:
         return ()
 
     base = _Moved(variables)
@@ -175,7 +175,7 @@ def _check_moved(variables: dict[str, Any], truth: Truth, cases: tuple[CaseArray
 
     judged = [judge(f"{ARTIFACT} with random weights", truth, (case,), perturbing(case)) for case in random]
     checks = [check for judgement in judged for check in judgement.checks]
-    behaviour = check_behaviour(ARTIFACT, truth, cases, sorted(moved), perturbing)
+    behaviour = check_behaviour(ARTIFACT, truth, cases, shared, perturbing)
     base.restore()
     return (*checks, behaviour)
 

@@ -104,6 +104,24 @@ def test_a_saved_model_of_two_variables_does_not_follow(subject: Subject, tmp_pa
     assert not [name for name in failed(verdict) if "within budget" in name]
 
 
+@pytest.mark.parametrize("is_planned", [True, False])
+def test_a_saved_model_whose_rounds_are_gone_fails(subject: Subject, tmp_path: Path, is_planned: bool) -> None:
+    """It has no weight map to tell what is shared: the frozen truth does, and its plan."""
+    export_saved_model(subject.model, subject.truth.signature, tmp_path / "saved_model")
+    left = tuple(case for case in subject.truth.cases if not case.is_moved)
+    changes: dict[str, object] = {"cases": left} if is_planned else {"cases": left, "shared": ()}
+    write_record(tmp_path / "truth.json", subject.truth.model_copy(update=changes))
+    (tmp_path / "samples.npz").write_bytes((subject.folder / "samples.npz").read_bytes())
+    verdict = savedmodel_half.verify(tmp_path / "saved_model", tmp_path)
+    assert "frozen truth" in failed(verdict)
+    if is_planned:
+        check = next(check for check in verdict.checks if FOLLOWS in check.name)
+        assert (check.passed, check.detail) == (
+            False,
+            "not asked: 'gru/gru_cell/kernel', 'gru/gru_cell/recurrent_kernel', 'gru/gru_cell/bias'",
+        )
+
+
 def test_two_weights_of_one_name_are_told_apart_by_their_values(tmp_path: Path) -> None:
     """A sound SavedModel of two layers of one name, whose variables bear one name too."""
     found = export("two_layers_of_one_name", tmp_path)
