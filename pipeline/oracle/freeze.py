@@ -21,7 +21,6 @@ from pipeline.oracle.own_sizes import refuse_own_sizes
 from pipeline.oracle.questions import Question, drawn, ordinary, real, reported
 from pipeline.oracle.rounds import (
     bases,
-    can_be_moved,
     hide_something,
     moved_kinds,
     moves,
@@ -37,6 +36,7 @@ from pipeline.truth.budgets import Answered, Settled, budgets, judged_by_feature
 from pipeline.truth.eager import eager_differences
 from pipeline.truth.float64 import MOST_ELEMENTS
 from pipeline.truth.trial import static_batch
+from pipeline.weight_map.perturb import can_be_moved
 from pipeline.workers.limits import free_memory
 
 Arrays = Mapping[str, np.ndarray]
@@ -46,6 +46,10 @@ SEED = 20250130
 _SCALE_BATCH = 17
 # Answers of more elements than this are reduced (`subsets.py`); where the archive is full, those of more than that.
 _WHOLE, _REDUCED = 2**15, 2**12
+_NOT_RANDOMISED = (
+    f"random weights: not asked of a model of more than {MOST_ELEMENTS:,} parameters; where a weight of its own holds "
+    "one number throughout (a fresh bias or scale), a loss of it may not show"
+)
 
 
 def freeze(
@@ -132,12 +136,13 @@ class Freezing:
         effort: Effort = "standard",
     ) -> None:
         self._asked, self._seed, self._effort = asked, seed, effort
-        self._shared = tuple(each for each in asked.weights if each.is_shared and can_be_moved(each))
+        shared = (each for each in asked.weights if each.is_shared)
+        self._shared = tuple(each for each in shared if can_be_moved(str(each.variable.dtype)))
         elements = sum(asked.snapshot.value(each.variable).size for each in asked.weights)
         self._is_small = elements <= MOST_ELEMENTS
         self._is_randomised = self._is_small and bool(hide_something(asked.weights, asked.snapshot))
         self._no_float64 = asked.no_float64
-        self._not_judged: list[str] = []
+        self._not_judged: list[str] = [] if self._is_small else [_NOT_RANDOMISED]
         self._first_answered: tuple[Arrays, Arrays] | None = None
         found = that_runs(asked, samples, seed)
         self.signature, self._samples, self._refused = found.signature, found.samples, found.refused

@@ -15,17 +15,13 @@ from pipeline.truth.plan import codes
 from pipeline.weight_map.perturb import Moving
 
 
-def can_be_moved(weight: Weight) -> bool:
-    """Whether a weight's elements can be off by some per cent."""
-    return "float" in str(weight.variable.dtype)
-
-
 def hide_something(weights: Sequence[Weight], snapshot: Snapshot) -> tuple[str, ...]:
     """The names of the weights that hold one number throughout, as a fresh layer's do.
 
-    A converter may lose them unseen. A lone number counts if it is 0 or 1.
+    A converter may lose them unseen. A lone number counts if it is 0 or 1. Random weights are floating-point numbers.
     """
-    return tuple(each.name for each in weights if can_be_moved(each) and _is_constant(snapshot.value(each.variable)))
+    floats = (each for each in weights if "float" in str(each.variable.dtype))
+    return tuple(each.name for each in floats if _is_constant(snapshot.value(each.variable)))
 
 
 def _is_constant(value: np.ndarray) -> bool:

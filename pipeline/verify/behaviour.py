@@ -39,8 +39,8 @@ def _moved(case: CaseArrays) -> tuple[str, ...]:
 
 
 def shared_weights(weight_map: Collection[WeightPlacement]) -> tuple[str, ...]:
-    """The weights that several call sites read and that can be moved, in the order of the map."""
-    names = (each.weight for each in weight_map if len(each.call_sites) > 1 and "float" in each.dtype)
+    """The weights that several call sites read, in the order of the map."""
+    names = (each.weight for each in weight_map if len(each.call_sites) > 1)
     return tuple(dict.fromkeys(names))
 
 

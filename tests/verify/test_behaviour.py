@@ -18,7 +18,7 @@ from pipeline.graph.flatten import flatten_labelled
 from pipeline.graph.read import read
 from pipeline.graph.unshare import unshare
 from pipeline.oracle.freeze import freeze
-from pipeline.records import Verdict
+from pipeline.records import Check, Verdict
 from pipeline.store import write_record
 from pipeline.verify import onnx_half, savedmodel_half
 from tests.zoo.subject import Subject, export
@@ -142,6 +142,67 @@ def test_variables_that_nothing_tells_apart_are_said_to_be_in_doubt(subject: Sub
     assert "saved_model follows each shared weight: it is in doubt which variable is which" in verdict.not_judged
 
 
+# --- weights that are no floating-point numbers ---
+
+
+@keras.saving.register_keras_serializable("tests")
+class Chosen(layers.Layer):
+    """Some of the features, in an order, times whole numbers; and what a mask leaves of them."""
+
+    def build(self, input_shape: tuple[int, ...]) -> None:
+        """The weights, none of them a floating-point number."""
+        own = {"order": ("int32", [2, 0, 1]), "times": ("int64", [5, -7, 40]), "kept": ("bool", [True, False, True])}
+        for name, (dtype, values) in own.items():
+            weight = self.add_weight(shape=(3,), dtype=dtype, name=name, initializer="zeros", trainable=False)
+            weight.assign(values)
+            setattr(self, name, weight)
+
+    def call(self, x: keras.KerasTensor) -> keras.KerasTensor:
+        """The features that are looked up, multiplied and masked."""
+        chosen = keras.ops.take(x, self.order, axis=-1) * keras.ops.cast(self.times, x.dtype)
+        return keras.ops.where(self.kept, chosen, x)
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A layer called twice whose weights are integers and truth values; its file beside the frozen truth."""
+    folder = tmp_path_factory.mktemp("whole")
+    chosen, (a, b) = Chosen(name="chosen"), (keras.Input((3,), name=name) for name in "ab")
+    model = keras.Model([a, b], layers.Concatenate()([chosen(a), layers.Dense(2)(chosen(b))]))
+    truth = freeze(model, folder, effort="quick")
+    export_onnx(flatten_labelled(model), read(model), truth.signature, opset=18).save(folder / "model.onnx")
+    export_saved_model(model, truth.signature, folder / "saved_model")
+    return folder
+
+
+def test_integers_and_truth_values_are_moved_too(whole: Path) -> None:
+    """In both artifacts: a sound one follows."""
+    halves = (onnx_half.verify(whole / "model.onnx", whole), savedmodel_half.verify(whole / "saved_model", whole))
+    for verdict in halves:
+        check = next(check for check in verdict.checks if FOLLOWS in check.name)
+        assert (check.passed, check.detail) == (True, "3 weights in 3 rounds")
+
+
+@pytest.mark.parametrize("weight", ["chosen/order", "chosen/times", "chosen/kept"])
+def test_a_copy_of_whole_numbers_is_named(weight: str, whole: Path, tmp_path: Path) -> None:
+    """One call site reads its own."""
+    check = with_a_copy(whole, tmp_path, weight)
+    assert not check.passed
+    assert check.detail.startswith(f"weight {weight!r} is not followed")
+
+
+def test_a_kernel_in_int8_with_a_copy_does_not_follow(tmp_path: Path) -> None:
+    """Quantised layers: kernels and tables are asked beside their scales."""
+    found = export("int8_pair", tmp_path, effort="quick")
+    assert isinstance(found, Subject)
+    sound = next(check for check in found.verdict.checks if FOLLOWS in check.name)
+    assert (sound.passed, sound.detail) == (True, "8 weights in 5 rounds")
+    (tmp_path / "spoilt").mkdir()
+    check = with_a_copy(tmp_path, tmp_path / "spoilt", "dense/kernel")
+    assert not check.passed
+    assert check.detail.startswith("weight 'dense/kernel' is not followed")
+
+
 # --- many weights -------------------------------------------------------------------------------------------------
 
 
@@ -182,19 +243,30 @@ def test_two_hundred_weights_are_asked_in_nine_rounds(deep: Path) -> None:
 @pytest.mark.parametrize("weight", ["dense0/kernel", "dense50/bias", "dense99/kernel"])
 def test_a_copy_of_one_weight_of_two_hundred_is_named(weight: str, deep: Path, tmp_path: Path) -> None:
     """The first, one in the middle, the last: equal to the shared one, read by one of two call sites."""
-    proto = onnx.load(deep / "model.onnx")
-    copy = onnx.TensorProto()
-    copy.CopyFrom(next(tensor for tensor in proto.graph.initializer if tensor.name == weight))
-    copy.name = "copy"
-    proto.graph.initializer.append(copy)
-    reader = [node for node in proto.graph.node if weight in node.input][-1]
-    reader.input[list(reader.input).index(weight)] = "copy"
-    onnx.save(proto, tmp_path / "model.onnx")
-    for name in ("truth.json", "samples.npz"):
-        (tmp_path / name).write_bytes((deep / name).read_bytes())
-    check = next(check for check in onnx_half.verify(tmp_path / "model.onnx", tmp_path).checks if FOLLOWS in check.name)
+    check = with_a_copy(deep, tmp_path, weight)
     assert not check.passed
     assert check.detail.startswith(f"weight {weight!r} is not followed")
+
+
+def with_a_copy(sound: Path, folder: Path, *weights: str) -> Check:
+    """What is said of a sound file in which the last reader of some weights reads a copy of each."""
+    proto = onnx.load(sound / "model.onnx")
+    for weight in weights:
+        give_a_copy(proto, weight)
+    onnx.save(proto, folder / "model.onnx")
+    for name in ("truth.json", "samples.npz"):
+        (folder / name).write_bytes((sound / name).read_bytes())
+    return next(check for check in onnx_half.verify(folder / "model.onnx", folder).checks if FOLLOWS in check.name)
+
+
+def give_a_copy(proto: onnx.ModelProto, weight: str) -> None:
+    """The last node that reads a weight reads its own from here on."""
+    copy = onnx.TensorProto()
+    copy.CopyFrom(next(tensor for tensor in proto.graph.initializer if tensor.name == weight))
+    copy.name = f"copy of {weight}"
+    proto.graph.initializer.append(copy)
+    reader = [node for node in proto.graph.node if weight in node.input][-1]
+    reader.input[list(reader.input).index(weight)] = copy.name
 
 
 def test_a_weight_that_no_case_moves_fails_by_its_name(deep: Path, tmp_path: Path) -> None:
