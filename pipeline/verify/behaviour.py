@@ -1,11 +1,12 @@
 """Whether an artifact follows a change of its shared weights as Keras did: through every call site, and those alone.
 
 Its structure can look right and not be: one call site may read a copy, two weights may have been merged. Many weights
-are moved together, in rounds; each weight is in other rounds than every other, so that the rounds which fail name it.
+are moved together, in rounds; each weight is in other rounds than every other, so that those which fail tell of it.
 """
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Mapping
 
 from pipeline.bundle import CaseArrays
@@ -96,25 +97,38 @@ def _none_asked(shared: Collection[str]) -> str:
 
 
 def _named(asked: tuple[CaseArrays, ...], failed: list[CaseArrays], not_read: Mapping[str, tuple[str, ...]]) -> str:
-    """The weights that fit the rounds which failed: one that is in these and no others, else those in no other.
+    """The weights that the rounds which failed tell of, or those which they may be.
 
-    A copy that keeps its own values while all others are drawn at random fails every round: then the weights that some
-    call site does not read are named.
+    A round fails by any weight in it, so that two weights fail the rounds of a third. One is named where a call site is
+    seen to read another in its place, and where the rounds can't have failed without it; all else are candidates. A
+    copy that keeps its own values while all others are drawn at random fails every round.
     """
     keys = {case.case.key for case in failed}
     in_rounds: dict[str, set[str]] = {}
-    for case in asked:
+    for case in reversed(asked):  # the last has all of them in order
         for name in _moved(case):
             in_rounds.setdefault(name, set()).add(case.case.key)
-    alone = [name for name, own in in_rounds.items() if own == keys]
-    if alone:
-        return f"weight {' or '.join(map(repr, alone))} is not followed (rounds {', '.join(sorted(keys))})"
-    if not_read:
-        shown = list(not_read.items())[:_NAMES_SHOWN]
+    fitting = {name: own for name, own in in_rounds.items() if own <= keys}
+    seen = {name: sites for name, sites in not_read.items() if name in fitting}
+    if seen and (len(failed) == len(asked) or keys == set().union(*(fitting[name] for name in seen))):
+        shown = list(seen.items())[:_NAMES_SHOWN]
         return "; ".join(f"weight {name!r} is not followed: {', '.join(own)} reads another" for name, own in shown)
-    several = [name for name, own in in_rounds.items() if own <= keys]
-    named = f"among {_listed(several)}" if several else "which ones the rounds don't tell"
-    return f"several weights are not followed: {named} (rounds {', '.join(sorted(keys))})"
+    rounds_told = f"rounds {', '.join(sorted(keys))}"
+    if keys != set().union(*fitting.values()):
+        return f"which weights are not followed, the {rounds_told} that failed don't tell"
+    needed = _needed(fitting, keys)
+    if needed:
+        are = "weight {} is" if len(needed) == 1 else "weights {} are"
+        return f"{are.format(_listed(needed))} not followed ({rounds_told})"
+    alone = [name for name, own in fitting.items() if own == keys]
+    several = f"several of {_listed(list(fitting))} are not: the {rounds_told} that failed don't tell"
+    return f"weight {' or '.join(map(repr, alone))} is not followed, or {several}" if alone else several
+
+
+def _needed(fitting: Mapping[str, set[str]], keys: set[str]) -> list[str]:
+    """The weights without which the rounds of all others would not be those that failed."""
+    counted = Counter(key for own in fitting.values() for key in own)
+    return [name for name, own in fitting.items() if any(counted[key] == 1 for key in own & keys)]
 
 
 def _listed(names: list[str]) -> str:

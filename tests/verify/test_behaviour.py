@@ -203,6 +203,51 @@ def test_a_kernel_in_int8_with_a_copy_does_not_follow(tmp_path: Path) -> None:
     assert check.detail.startswith("weight 'dense/kernel' is not followed")
 
 
+# --- several faults at once ---
+
+
+@pytest.fixture(scope="module")
+def three(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Three kernels, called twice, that hide nothing: rounds are asked on the model's own weights."""
+    folder = tmp_path_factory.mktemp("three")
+    keras.utils.set_random_seed(0)
+    shared = [layers.Dense(4, use_bias=False, name=f"dense{number}") for number in range(3)]
+    a, b = keras.Input((4,), name="a"), keras.Input((4,), name="b")
+
+    def tower(x: keras.KerasTensor) -> keras.KerasTensor:
+        for layer in shared:
+            x = layer(x)
+        return x
+
+    model = keras.Model([a, b], layers.Concatenate()([tower(a), tower(b)]))
+    truth = freeze(model, folder, effort="quick")
+    export_onnx(flatten_labelled(model), read(model), truth.signature, opset=18).save(folder / "model.onnx")
+    return folder
+
+
+def test_of_two_copies_no_third_weight_is_accused(three: Path, tmp_path: Path) -> None:
+    """The rounds that fail are those of the third. The names of nodes tell who reads what."""
+    first, second, innocent = bundle.read_truth(three).shared
+    check = with_a_copy(three, tmp_path, first, second)
+    assert not check.passed
+    assert f"weight {first!r} is not followed: " in check.detail
+    assert f"weight {second!r} is not followed: " in check.detail
+    assert innocent not in check.detail
+
+
+def test_where_nothing_else_tells_weights_are_candidates(three: Path, tmp_path: Path) -> None:
+    """In a file whose nodes have no names one weight explains the rounds, and so do two others together."""
+    first, second, third = bundle.read_truth(three).shared
+    check = with_a_copy(three, tmp_path, first, second, is_named=False)
+    assert not check.passed
+    assert check.detail.startswith(
+        f"weight {third!r} is not followed, or several of {first!r}, {second!r}, {third!r} are not: "
+        "the rounds round1, round2, round3 that failed don't tell"
+    )
+    check = with_a_copy(three, tmp_path, second, is_named=False)
+    assert check.detail.startswith(f"weight {second!r} is not followed (rounds round2, round3)")
+
+
 # --- many weights -------------------------------------------------------------------------------------------------
 
 
@@ -248,11 +293,13 @@ def test_a_copy_of_one_weight_of_two_hundred_is_named(weight: str, deep: Path, t
     assert check.detail.startswith(f"weight {weight!r} is not followed")
 
 
-def with_a_copy(sound: Path, folder: Path, *weights: str) -> Check:
+def with_a_copy(sound: Path, folder: Path, *weights: str, is_named: bool = True) -> Check:
     """What is said of a sound file in which the last reader of some weights reads a copy of each."""
     proto = onnx.load(sound / "model.onnx")
     for weight in weights:
         give_a_copy(proto, weight)
+    for node in proto.graph.node:
+        node.name = node.name if is_named else ""
     onnx.save(proto, folder / "model.onnx")
     for name in ("truth.json", "samples.npz"):
         (folder / name).write_bytes((sound / name).read_bytes())
