@@ -187,6 +187,11 @@ def read_truth(folder: Path) -> Truth:
     return store.read_record(folder / TRUTH, Truth)
 
 
+def parameters_told(folder: Path) -> int | None:
+    """How many parameters the bundle in `folder` says that its model has; None where there is only a frozen truth."""
+    return read_manifest(folder).parameters.stored if (folder / MANIFEST).is_file() else None
+
+
 def read_cases(path: Path, truth: Truth) -> tuple[CaseArrays, ...]:
     """The frozen cases of `truth`, from the archive at `path`; no code in the archive is ever run.
 

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from pipeline import cases, weight_values
+from pipeline.budget_rule import MOST_ELEMENTS
 from pipeline.errors import BadInput
 from pipeline.oracle.archive import Archive
 from pipeline.oracle.asked import Asked, limits_of, limits_of_reported
@@ -34,7 +35,6 @@ from pipeline.store import digest, refusing_unwritable, write_record
 from pipeline.truth import plan as plans
 from pipeline.truth.budgets import Answered, Settled, budgets, judged_by_feature
 from pipeline.truth.eager import eager_differences
-from pipeline.truth.float64 import MOST_ELEMENTS
 from pipeline.truth.trial import static_batch
 from pipeline.weight_map.perturb import can_be_moved
 from pipeline.workers.limits import free_memory

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Mapping
 
+from pipeline.budget_rule import CEILING
 from pipeline.bundle import CaseArrays
 from pipeline.records import Check, Truth, WeightPlacement
 from pipeline.verify.parity import Run, judge
@@ -69,19 +70,43 @@ def check_behaviour(
         not_read: for weights that some of their call sites do not read, those call sites, where that is known.
     """
     asked = rounds(cases)
+    undecided = [case for case in asked if not _decides(truth, case)]
     found = {case.case.key: list(_faults(artifact, truth, case, perturbing(case))) for case in asked}
     failed = [case for case in asked if found[case.case.key]]
-    unasked = _unasked(truth, asked, shared)
+    unasked = _unasked(truth, [case for case in asked if _decides(truth, case)], shared)
     told = [_named(asked, failed, not_read or {})] if failed else []
     told += [fault for case in failed[:1] for fault in found[case.case.key]]
-    told += [f"not asked: {_listed(unasked)}"] if unasked else []
+    told += [f"not asked: {_listed(unasked)}{_why(undecided)}"] if unasked else []
     weights = {name for case in asked for name in _moved(case)}
     detail = "; ".join(told) or (f"{len(weights)} weights in {len(asked)} rounds" if asked else _none_asked(shared))
     first = failed[0].case.key if failed else ""
     return Check(name=f"{artifact} {FOLLOWS}", passed=not told, detail=detail, case=first)
 
 
-def _unasked(truth: Truth, asked: tuple[CaseArrays, ...], shared: Collection[str]) -> list[str]:
+def _decides(truth: Truth, case: CaseArrays) -> bool:
+    """Whether some output can tell in a case: one of integers that are not all open, or with a budget that says much.
+
+    Where noise moves an output by more than a tenth of its scale, that is more than moving a weight may do.
+    """
+    for spec in truth.signature.outputs:
+        budget = truth.budget(spec.name, case.case.kind)
+        if budget is None:
+            open_ = case.open.get(spec.name)
+            if open_ is None or not open_.all():
+                return True
+        elif budget.relative <= CEILING:
+            return True
+    return False
+
+
+def _why(undecided: list[CaseArrays]) -> str:
+    if not undecided:
+        return ""
+    keys = ", ".join(case.case.key for case in undecided)
+    return f" (the budgets of {keys} are above {CEILING:g} and decide nothing)"
+
+
+def _unasked(truth: Truth, asked: Collection[CaseArrays], shared: Collection[str]) -> list[str]:
     """The shared weights that no case moves. Format 1 left out what had no room, and did not say so."""
     if truth.format == 1:
         return []

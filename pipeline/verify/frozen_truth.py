@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from pipeline import cases as drawing
-from pipeline.budget_rule import CEILING, ORDINARY, derived, differs, is_stated, largest_error, largest_relative
+from pipeline.budget_rule import CEILING, ORDINARY, derived, differs, largest_error, largest_relative, stated_for
 from pipeline.bundle import CaseArrays
 from pipeline.records import (
     RANDOM_WEIGHTS,
@@ -20,6 +20,7 @@ from pipeline.records import (
     TensorSpec,
     Truth,
 )
+from pipeline.verify.stated_rule import Seen, stated_faults
 
 # Of an output's integers for ordinary inputs: more, and they are no answer.
 MOST_OPEN = 0.01
@@ -30,8 +31,14 @@ _FORMAT_1 = (
 )
 
 
-def check_truth(truth: Truth, cases: tuple[CaseArrays, ...]) -> Check:
-    """Whether the frozen truth can be judged by."""
+def check_truth(truth: Truth, cases: tuple[CaseArrays, ...], seen: Seen | None = None) -> Check:
+    """Whether the frozen truth can be judged by.
+
+    Args:
+        truth: as it lies on disk.
+        cases: its cases.
+        seen: what the artifact shows that is judged by it, which the stated rule is held against.
+    """
     judged = [case for case in cases if not case.case.is_reported]
     batches = sorted({case.case.batch for case in judged})
     rule = f"stated rule ({truth.no_float64})" if truth.no_float64 else "float64 reference"
@@ -41,6 +48,7 @@ def check_truth(truth: Truth, cases: tuple[CaseArrays, ...]) -> Check:
     faults += _missing(truth) if judged else []
     for budget in truth.budgets:
         faults += _budget_faults(budget, truth, cases)
+    faults += [] if seen is None else stated_faults(truth, seen)
     for spec in truth.signature.outputs:
         faults += _open_faults(spec, judged)
         faults += _feature_faults(spec, truth, judged)
@@ -146,7 +154,7 @@ def _budget_faults(budget: Budget, truth: Truth, cases: tuple[CaseArrays, ...]) 
     if budget.rule == "stated":
         if truth.no_float64 is None:
             yield f"{named} is stated, though there is a float64 reference"
-        elif not is_stated(budget):
+        elif not stated_for(budget):
             yield f"{named} is none of those that are stated for a precision"
         return
     if not _follows(budget, truth, cases):

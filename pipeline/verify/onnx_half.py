@@ -31,6 +31,7 @@ from pipeline.verify.frozen_truth import check_truth, effort_and_rule, told
 from pipeline.verify.overridable_weights import OverridableWeights, refilled, session_of
 from pipeline.verify.own_values import check_own_values
 from pipeline.verify.parity import ArtifactRefused, Judgement, Run, judge, report
+from pipeline.verify.stated_rule import Seen, dtypes_of
 
 ARTIFACT = "onnx"
 _SHAPES_TOLD = 8  # moved weights are inputs too
@@ -155,7 +156,7 @@ def _against_truth(file: _File, truth_folder: Path) -> Judgement:
         cases = bundle.read_cases(truth_folder / bundle.SAMPLES, truth)
     except BadInput as error:
         return Judgement((Check(name="frozen truth", passed=False, detail=str(error)),), ())
-    asked = [check_truth(truth, cases)]
+    asked = [check_truth(truth, cases, Seen(dtypes_of(file.proto), bundle.parameters_told(truth_folder)))]
     if file.weight_map is not None:
         asked.append(check_own_values(file.proto, file.path.parent, file.weight_map, truth))
     announce("loading into onnxruntime")

@@ -28,7 +28,8 @@ from pipeline.verify.behaviour import check_behaviour, plain, randomised, rounds
 from pipeline.verify.child import announce, answer
 from pipeline.verify.frozen_truth import check_truth, told
 from pipeline.verify.parity import ArtifactRefused, Judgement, Run, judge, report
-from pipeline.verify.saved_operations import check_operations
+from pipeline.verify.saved_operations import check_operations, dtypes_in
+from pipeline.verify.stated_rule import Seen
 from pipeline.weight_map.perturb import Moving
 
 ARTIFACT = "saved_model"
@@ -52,13 +53,14 @@ def verify(model: Path, truth_folder: Path) -> Verdict:
     computes = check_operations(model)
     if not computes.passed:  # it is not loaded
         return Verdict(subject=str(model), checks=(check_truth(truth, cases), computes))
+    is_sound = check_truth(truth, cases, Seen(dtypes_in(model), bundle.parameters_told(truth_folder)))
     loaders = {ARTIFACT: _judge_loaded, SESSION_ARTIFACT: _judge_session}
     judgements = [_judge_or_refuse(name, partial(loader, model, truth, cases)) for name, loader in loaders.items()]
     stored = [_check_stored_once(model, truth_folder)] if (truth_folder / bundle.MANIFEST).is_file() else []
     judged = (check for judgement in judgements for check in judgement.checks)
     return Verdict(
         subject=str(model),
-        checks=(check_truth(truth, cases), computes, *stored, *judged),
+        checks=(is_sound, computes, *stored, *judged),
         parity=tuple(figure for judgement in judgements for figure in judgement.figures),
         not_judged=(*told(truth, cases), *(each for judgement in judgements for each in judgement.reported)),
     )

@@ -114,6 +114,31 @@ def a_resealed_manifest_that_denies_the_float64_reference(folder: Path) -> bool:
 
 
 @fault
+def a_resealed_bundle_without_float64_answers_and_with_bfloat16s_budgets(folder: Path) -> bool:
+    """Stated for a precision that nothing in the bundle computes in."""
+    return _without_float64(folder, "layer 'own' can't be made anew", relative=1e-1)
+
+
+@fault
+def a_resealed_bundle_without_float64_answers_because_of_its_size(folder: Path) -> bool:
+    """A small one."""
+    return _without_float64(folder, "its 600,000,000 weights would take 4.5 GiB in float64", relative=1e-4)
+
+
+def _without_float64(folder: Path, reason: str, relative: float) -> bool:
+    truth = read_manifest(folder).truth
+    if truth.no_float64 is not None or not truth.budgets:
+        return False
+    path = folder / bundle.SAMPLES
+    with np.load(path) as archive:
+        arrays = {key: archive[key] for key in archive.files}
+    np.savez_compressed(path, **{key: each for key, each in arrays.items() if key.split("/")[1][:3] in ("in", "f32")})
+    stated = {"rule": "stated", "absolute": 1e-6, "relative": relative, "keras": float("nan"), "noise": float("nan")}
+    budgets = tuple(each.model_copy(update=stated) for each in truth.budgets)
+    return _with_truth(folder, {"budgets": budgets, "no_float64": reason})
+
+
+@fault
 def a_resealed_manifest_with_more_noise(folder: Path) -> bool:
     """Budgets follow from it as the rule says."""
     truth = read_manifest(folder).truth

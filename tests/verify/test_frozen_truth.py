@@ -9,10 +9,12 @@ import numpy as np
 import pytest
 
 from pipeline import bundle
-from pipeline.budget_rule import CEILING, derived, is_stated, stated
+from pipeline.budget_rule import CEILING, derived, stated, stated_for
 from pipeline.records import Budget, Truth
 from pipeline.verify import onnx_half
+from pipeline.verify.behaviour import check_behaviour
 from pipeline.verify.frozen_truth import check_truth, told
+from pipeline.verify.parity import Run
 from pipeline.verify.verdict import verify_directory
 from tests.faults import bundle_faults
 from tests.zoo.subject import Subject, export
@@ -48,6 +50,14 @@ def sealed(tmp_path_factory) -> Path:
         ("a resealed manifest with wider budgets", "does not follow from the answers"),
         ("a resealed manifest with stated budgets", "is stated, though there is a float64 reference"),
         ("a resealed manifest that denies the float64 reference", "says that there is no float64 reference"),
+        (
+            "a resealed bundle without float64 answers and with bfloat16s budgets",
+            "is stated for bfloat16, in which nothing of the artifact is",
+        ),
+        (
+            "a resealed bundle without float64 answers because of its size",
+            "it says that 'its 600,000,000 weights would take 4.5 GiB in float64', and the model has",
+        ),
         ("a resealed manifest with more noise", "of its scale, above 0.1"),
         ("a resealed manifest without a kind of cases", "holds no case of kind"),
         ("a resealed manifest with the round of all alone", "no case 'round1', which was planned"),
@@ -104,9 +114,10 @@ def test_a_round_that_gave_no_answer_is_no_fault_where_the_record_says_why(subje
 def test_stated_budgets_are_those_of_the_table() -> None:
     """For some precision; no other number."""
     budget = stated("y", "random", ["float16"])
-    assert is_stated(budget)
-    assert not is_stated(budget.model_copy(update={"relative": 0.5}))
-    assert not is_stated(budget.model_copy(update={"absolute": 1.0}))
+    assert stated_for(budget) == ("float16",)
+    assert stated_for(stated("y", "random", ["float32"])) == ("float64", "float32")
+    assert not stated_for(budget.model_copy(update={"relative": 0.5}))
+    assert not stated_for(budget.model_copy(update={"absolute": 1.0}))
 
 
 def test_a_budget_above_the_ceiling_is_told_by_name_where_inputs_are_no_ordinary_ones(subject: Subject) -> None:
@@ -124,6 +135,29 @@ def _with_noise(budget: Budget, noise: float) -> Budget:
     found = derived(budget.output, budget.kind, "float32", (budget.keras, noise), 0.0)
     assert found.relative > CEILING
     return budget.model_copy(update={"noise": noise, "relative": found.relative})
+
+
+def test_a_round_above_the_ceiling_counts_as_not_asked(subject: Subject) -> None:
+    """What it says of a weight is nothing. Where another round decides, the weight is asked."""
+    cases = bundle.read_cases(subject.folder / bundle.SAMPLES, subject.truth)
+    asked: list[str] = []
+
+    def perturbing(case: bundle.CaseArrays) -> Run:
+        asked.append(case.case.key)
+        return lambda _: case.float32  # type: ignore[return-value]
+
+    for noisy, weights in (("round 1", ()), ("", subject.truth.shared)):
+        budgets = (
+            _with_noise(each, 0.3) if "shared weights moved" in each.kind and noisy in each.kind else each
+            for each in subject.truth.budgets
+        )
+        truth = subject.truth.model_copy(update={"budgets": tuple(budgets)})
+        check = check_behaviour("onnx", truth, cases, truth.shared, perturbing)
+        assert check.passed == (not weights), check.detail
+        assert all(repr(weight) in check.detail for weight in weights)
+    assert "not asked: " in check.detail
+    assert "budgets of round1, round2, round3 are above 0.1 and decide nothing" in check.detail
+    assert "round1" in asked, "what fails a budget so wide fails all the same"
 
 
 def test_a_kind_that_was_not_asked_is_no_fault_where_the_record_says_why(subject: Subject) -> None:
