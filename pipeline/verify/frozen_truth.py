@@ -7,7 +7,18 @@ from collections.abc import Iterator
 import numpy as np
 
 from pipeline import cases as drawing
-from pipeline.budget_rule import CEILING, ORDINARY, derived, differs, largest_error, largest_relative, stated_for
+from pipeline.budget_rule import (
+    CEILING,
+    ORDINARY,
+    are_unlike,
+    derived,
+    differs,
+    feature_errors,
+    features_of,
+    largest_error,
+    largest_relative,
+    stated_for,
+)
 from pipeline.bundle import CaseArrays
 from pipeline.records import (
     RANDOM_WEIGHTS,
@@ -74,6 +85,7 @@ def told(truth: Truth, cases: tuple[CaseArrays, ...]) -> tuple[str, ...]:
         for budget in truth.budgets
         if budget.rule == "derived" and budget.relative > CEILING
     ]
+    lines += _unlike_features(truth, cases) if truth.no_float64 is not None else []
     for spec in truth.signature.outputs:
         held = [case for case in cases if spec.name in case.open]
         if held:
@@ -218,6 +230,24 @@ def _feature_faults(spec: TensorSpec, truth: Truth, cases: list[CaseArrays]) -> 
     """An output whose features have unlike scales, of which noise by feature is missing: it would widen budgets."""
     if truth.format > 1 and any(spec.name in case.by_feature and spec.name not in case.noise for case in cases):
         yield f"the features of {spec.name!r} have unlike scales, and it does not say what noise makes of each"
+
+
+def _unlike_features(truth: Truth, cases: tuple[CaseArrays, ...]) -> Iterator[str]:
+    """Outputs whose small features the stated rule can't see.
+
+    What is stated is no feature's own: a sound file is off by a quarter of what a closed gate before a large state
+    leaves, and only noise in a float64 model tells that from a feature which is lost.
+    """
+    for spec in truth.signature.outputs:
+        ordinary = [case.float32[spec.name] for case in cases if case.case.kind in ORDINARY and _is_float(spec)]
+        if not ordinary or any(features_of(answer) is None for answer in ordinary):
+            continue
+        scales = np.max([feature_errors(answer, answer)[1] for answer in ordinary], axis=0)
+        if are_unlike(scales):
+            yield (
+                f"output {spec.name!r}: its features have scales from {scales[scales > 0].min():.2g} to "
+                f"{scales.max():.2g}, and all are judged by the largest, for want of a float64 reference"
+            )
 
 
 def _is_float(spec: TensorSpec) -> bool:
