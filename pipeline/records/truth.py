@@ -136,6 +136,12 @@ class Truth(Record):
     not_judged: tuple[str, ...] = ()
     samples: FileDigest
 
+    @property
+    def not_asked_lines(self) -> tuple[str, ...]:
+        """A sentence for each kind that was not asked, but for those of which `not_judged` tells."""
+        kinds = self.not_asked.items()
+        return tuple(f"no case of kind {kind!r}: {why}" for kind, why in kinds if why not in self.not_judged)
+
     def budget(self, output: str, kind: str) -> Budget | None:
         """The budget of an output in the cases of a kind; None if the record has none."""
         return next((each for each in self.budgets if (each.output, each.kind) == (output, kind)), None)

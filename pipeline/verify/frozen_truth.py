@@ -77,8 +77,7 @@ def effort_and_rule(truth: Truth) -> tuple[str, str]:
 def told(truth: Truth, cases: tuple[CaseArrays, ...]) -> tuple[str, ...]:
     """What is not judged, or by a budget that says little: kinds left out, open elements, budgets above the ceiling."""
     lines = [_FORMAT_1] if truth.format == 1 else []
-    not_asked = truth.not_asked.items()
-    lines += [f"no case of kind {kind!r}: {why}" for kind, why in not_asked if why not in truth.not_judged]
+    lines += truth.not_asked_lines
     lines += [
         f"output {budget.output!r} in cases of kind {budget.kind!r} may be {budget.relative:.2g} of its scale off: "
         f"noise of a unit at each call site moves it by {budget.noise:.2g}"

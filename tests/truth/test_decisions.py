@@ -177,3 +177,5 @@ def test_a_model_that_ranks_closed_scores_is_exported(tmp_path) -> None:
         folder = tmp_path / str(seed)
         pipeline.export_bundle(model, folder, options=pipeline.ExportOptions(formats=("onnx",)))
         assert onnx.load(folder / "model.onnx").graph.output[0].name == "places"
+        told = [line for line in (folder / bundle.CARD).read_text().splitlines() if "leave open" in line]
+        assert [line.split(":")[:2] for line in told] == [["Not judged", " output 'places'"]]
