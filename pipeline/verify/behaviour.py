@@ -70,13 +70,13 @@ def check_behaviour(
         not_read: for weights that some of their call sites do not read, those call sites, where that is known.
     """
     asked = rounds(cases)
-    undecided = [case for case in asked if not _decides(truth, case)]
+    decided = [case for case in asked if _decides(truth, case)]
     found = {case.case.key: list(_faults(artifact, truth, case, perturbing(case))) for case in asked}
     failed = [case for case in asked if found[case.case.key]]
-    unasked = _unasked(truth, [case for case in asked if _decides(truth, case)], shared)
+    unasked = _unasked(truth, decided, shared)
     told = [_named(asked, failed, not_read or {})] if failed else []
     told += [fault for case in failed[:1] for fault in found[case.case.key]]
-    told += [f"not asked: {_listed(unasked)}{_why(undecided)}"] if unasked else []
+    told += [f"not asked: {_listed(unasked)}{_why(asked, decided)}"] if unasked else []
     weights = {name for case in asked for name in _moved(case)}
     detail = "; ".join(told) or (f"{len(weights)} weights in {len(asked)} rounds" if asked else _none_asked(shared))
     first = failed[0].case.key if failed else ""
@@ -99,11 +99,11 @@ def _decides(truth: Truth, case: CaseArrays) -> bool:
     return False
 
 
-def _why(undecided: list[CaseArrays]) -> str:
-    if not undecided:
-        return ""
-    keys = ", ".join(case.case.key for case in undecided)
-    return f" (the budgets of {keys} are above {CEILING:g} and decide nothing)"
+def _why(asked: Collection[CaseArrays], decided: Collection[CaseArrays]) -> str:
+    """The rounds that count as not asked, if there are any."""
+    keys = {case.case.key for case in decided}
+    others = [case.case.key for case in asked if case.case.key not in keys]
+    return f" (the budgets of {', '.join(others)} are above {CEILING:g} and decide nothing)" if others else ""
 
 
 def _unasked(truth: Truth, asked: Collection[CaseArrays], shared: Collection[str]) -> list[str]:

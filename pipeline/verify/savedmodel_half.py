@@ -62,7 +62,12 @@ def verify(model: Path, truth_folder: Path) -> Verdict:
         subject=str(model),
         checks=(is_sound, computes, *stored, *judged),
         parity=tuple(figure for judgement in judgements for figure in judgement.figures),
-        not_judged=(*told(truth, cases), *(each for judgement in judgements for each in judgement.reported)),
+        not_judged=(
+            *truth.notes,
+            *truth.not_judged,
+            *told(truth, cases),
+            *(each for judgement in judgements for each in judgement.reported),
+        ),
     )
 
 

@@ -171,6 +171,15 @@ def test_a_savedmodel_is_not_judged_by_the_budget_of_a_precision_that_it_has_not
     assert f"is stated for {precision}, in which nothing of the artifact is" in failed(judged(folder))["frozen truth"]
 
 
+def test_what_keras_was_not_asked_is_told_of_a_savedmodel_alone(tmp_path):
+    """Where there is no ONNX file to say it."""
+    folder = bundle_with(tmp_path / "views")
+    told = {"not_judged": ("case zeros: Keras gave no answer",), "notes": ("Keras differs from itself",)}
+    write_manifest(folder, read_manifest(folder).truth.model_copy(update=told))
+    verdict = judged(folder)
+    assert {"case zeros: Keras gave no answer", "Keras differs from itself"} <= set(verdict.not_judged)
+
+
 def test_a_savedmodel_that_stores_a_weight_twice_fails(tmp_path):
     """As Keras' own export does with all of them (keras #23553)."""
     folder = write_bundle(tmp_path / "views")
