@@ -62,7 +62,6 @@ def sealed(tmp_path_factory) -> Path:
         ("a resealed manifest without a kind of cases", "holds no case of kind"),
         ("a resealed manifest with the round of all alone", "no case 'round1', which was planned"),
         ("a resealed manifest planned with the round of all alone", "in the same rounds"),
-        ("a resealed manifest without the case of random weights", "no case 'random_weights', which was planned"),
         ("a resealed archive in which answers are declared open", "left open"),
     ],
 )
@@ -87,6 +86,15 @@ def test_a_manifest_and_its_truth_are_of_one_format(sealed: Path, tmp_path: Path
     (check,) = verify_directory(spoilt).checks
     assert (check.name, check.passed) == ("manifest.json", False)
     assert "is of format 2, and the frozen truth in it of format 1" in check.detail
+
+
+def test_the_case_of_random_weights_is_missed(sealed: Path, tmp_path: Path) -> None:
+    """By the plan, which says that there was to be one."""
+    spoilt = tmp_path / "spoilt"
+    shutil.copytree(sealed, spoilt)
+    assert bundle_faults.without_the_case_of_random_weights(spoilt)
+    failed = [check for check in onnx_half.verify(spoilt / "model.onnx", spoilt).checks if not check.passed]
+    assert "no case 'random_weights', which was planned" in failed[0].detail
 
 
 def test_rounds_that_nobody_planned_fail_by_the_weight_map(sealed: Path, tmp_path: Path) -> None:
