@@ -33,6 +33,9 @@ UNLIKE = 100.0
 # a layer computes in, relative to the largest value of the output.
 _STATED = {"float64": 1e-4, "float32": 1e-4, "float16": 2e-2, "bfloat16": 1e-1, "int8": 5e-2}
 _STATED_ABSOLUTE = 1e-6
+# A model of more weights than these (4 GiB in float64, twice that while they are filled) has no reference: a clone is
+# not worth a machine's memory.
+MOST_ELEMENTS = 2**29
 # The kinds of cases that tell an output's ordinary scale.
 ORDINARY = (RANDOM, "real")
 
@@ -69,9 +72,11 @@ def stated(output: str, kind: str, precisions: Iterable[str]) -> Budget:
     return Budget(output=output, kind=kind, rule="stated", absolute=_STATED_ABSOLUTE, relative=relative)
 
 
-def is_stated(budget: Budget) -> bool:
-    """Whether a budget is one that the rule states for some precision."""
-    return budget.absolute == _STATED_ABSOLUTE and budget.relative in _STATED.values()
+def stated_for(budget: Budget) -> tuple[str, ...]:
+    """The precisions for which the rule states this budget; none where it is of somebody's own making."""
+    if budget.absolute != _STATED_ABSOLUTE:
+        return ()
+    return tuple(precision for precision, relative in _STATED.items() if relative == budget.relative)
 
 
 def largest_error(found: Answer, exact: Answer, left_out: np.ndarray | None = None) -> tuple[float, float]:

@@ -81,7 +81,8 @@ def read_manifest(directory: Path) -> Manifest:
 
     Raises:
         BadInput: if there is no such folder or no manifest in it; if the manifest has an unknown format or field, or
-            its seal does not fit its bytes; if it names a file outside the folder or one of an absurd size.
+            its seal does not fit its bytes; if the frozen truth in it is of another format; if it names a file outside
+            the folder or one of an absurd size.
     """
     path = directory / MANIFEST
     if not directory.is_dir():
@@ -94,6 +95,11 @@ def read_manifest(directory: Path) -> Manifest:
     text = store.read_text(path)
     manifest = store.parsed_record(text, path, Manifest)
     _refuse_broken_seal(path, text, manifest.seal)
+    if manifest.format != manifest.truth.format:  # no plan would be asked for, and none held against the cases
+        raise BadInput(
+            f"{path} is of format {manifest.format}, and the frozen truth in it of format {manifest.truth.format}: "
+            "export the model again"
+        )
     for name, digest in manifest.files.items():
         _refuse_outside(directory, name)
         if not 0 <= digest.size <= _LARGEST_FILE:
@@ -179,6 +185,11 @@ def read_truth(folder: Path) -> Truth:
     if (folder / MANIFEST).is_file():
         return read_manifest(folder).truth
     return store.read_record(folder / TRUTH, Truth)
+
+
+def parameters_told(folder: Path) -> int | None:
+    """How many parameters the bundle in `folder` says that its model has; None where there is only a frozen truth."""
+    return read_manifest(folder).parameters.stored if (folder / MANIFEST).is_file() else None
 
 
 def read_cases(path: Path, truth: Truth) -> tuple[CaseArrays, ...]:

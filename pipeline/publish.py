@@ -87,7 +87,7 @@ def publish(
             metric = _metric_of_onnx(scratch, asked, draft, task)
             judged = draft.model_copy(update={"parity": verdict.parity, "metric": metric})
             card = scratch / CARD
-            card.write_text(model_card(judged), encoding="utf-8")
+            card.write_text(model_card(judged, verdict.not_judged), encoding="utf-8")
             manifest = judged.model_copy(update={"files": {**draft.files, card.name: digest(card)}})
             write_manifest(scratch, manifest)
             if real is not None and (folder_of_real / TRUTH).is_file():

@@ -125,6 +125,7 @@ def write_manifest(folder: Path, truth: Truth) -> Manifest:
     files = digests(folder)
     reasons = {"saved_model": "not asked for", "keras": "not asked for"}
     manifest = Manifest(
+        format=1,
         model="views",
         variant="shared",
         signature=SIGNATURE,

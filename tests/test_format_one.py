@@ -16,7 +16,7 @@ import pipeline
 from pipeline.errors import BadInput
 from tests.zoo import fill
 
-_NEW_OF_TRUTH = ("plan", "not_judged", "not_asked")
+_NEW_OF_TRUTH = ("plan", "shared", "not_judged", "not_asked")
 _NEW_OF_CASES = ("weights", "random_seed", "random_gain")
 
 
@@ -62,6 +62,7 @@ def test_a_bundle_of_format_one_is_run_and_judged(old: Path) -> None:
     verdict = pipeline.verify_bundle(old)
     assert verdict.passed, str(verdict)
     assert verdict.effort == ""
+    assert any(line.startswith("format 1: ") and "not checked" in line for line in verdict.not_judged)
 
 
 def test_a_format_that_nobody_knows_is_refused(old: Path, tmp_path: Path) -> None:

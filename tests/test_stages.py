@@ -276,7 +276,8 @@ def test_of_two_exports_to_one_place_one_wins_whole(tmp_path) -> None:
         print("ready", flush=True)
         sys.stdin.readline()
         try:
-            pipeline.export_bundle(model, {str(tmp_path / "m")!r}, options=pipeline.ExportOptions(formats=("onnx",), effort="quick"))
+            options = pipeline.ExportOptions(formats=("onnx",), effort="quick")
+            pipeline.export_bundle(model, {str(tmp_path / "m")!r}, options=options)
             print("published")
         except BadInput as error:
             print(error)

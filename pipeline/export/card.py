@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
-from pipeline.records import Manifest, TensorSpec
+from collections.abc import Iterable, Iterator
+
+from pipeline.records import REPORTED_KINDS, Manifest, TensorSpec, Truth
 
 
-def model_card(manifest: Manifest) -> str:
-    """The Markdown text of a bundle's README: what the model does, how to call it, its figures."""
+def model_card(manifest: Manifest, not_judged: Iterable[str] = ()) -> str:
+    """The Markdown text of a bundle's README: what the model does, how to call it, its figures.
+
+    Args:
+        manifest: of the bundle.
+        not_judged: what the verdict on it says that it could not judge, or by a budget that says little.
+    """
     stored, unshared = manifest.parameters.stored, manifest.parameters.unshared
     sections = [
         f"# {manifest.model}{_effort(manifest)}",
@@ -25,7 +32,7 @@ def model_card(manifest: Manifest) -> str:
         _metric(manifest),
         _parity(manifest),
         "## How it was judged",
-        *_judging(manifest),
+        *_judging(manifest.truth, not_judged),
     ]
     sections += [f"Left out: `{name}`, because {reason}." for name, reason in manifest.left_out.items()]
     sections += [f"A loop, exact and slow: `{layer}`, because {reason}." for layer, reason in manifest.loops.items()]
@@ -38,28 +45,46 @@ def _effort(manifest: Manifest) -> str:
     return " (judged with effort quick)" if plan is not None and plan.effort == "quick" else ""
 
 
-def _judging(manifest: Manifest) -> list[str]:
+def _judging(truth: Truth, not_judged: Iterable[str]) -> list[str]:
     """What was asked of Keras, what of that was thinned, and what was not judged."""
-    truth, plan = manifest.truth, manifest.truth.plan
     rule = "float64 answers" if truth.no_float64 is None else f"stated budgets, because {truth.no_float64}"
     judged = [case for case in truth.cases if not case.is_reported]
     kinds = len({case.kind for case in judged if not case.is_moved})
-    lines = [f"{len(judged)} cases of {kinds} kinds, judged by {rule}."]
-    if plan is not None and plan.shared:
-        lines.append(
-            f"Each of {plan.shared:,} shared weights was moved, together with others, in {plan.rounds} rounds."
-        )
-    lines += [f"Thinned: {each}." for each in plan.thinned] if plan is not None else []
-    lines += [f"Not judged: {each}." for each in (*truth.not_judged, *_kinds_not_asked(manifest))]
+    lines = [f"{len(judged)} cases of {kinds} kinds, judged by {rule}.", *_moved_lines(truth)]
+    lines += [f"Thinned: {each}." for each in truth.plan.thinned] if truth.plan is not None else []
+    told = {*truth.notes, *truth.not_asked_lines}
+    more = (line for line in not_judged if line not in told and not _is_report(line))
+    missing = (*truth.not_judged, *_kinds_not_asked(truth), *more)
+    lines += [f"Not judged: {each}." for each in dict.fromkeys(missing)]
     return [*lines, *(f"Note: {each}." for each in truth.notes)]
 
 
-def _kinds_not_asked(manifest: Manifest) -> list[str]:
-    reasons = dict.fromkeys(manifest.truth.not_asked.values())
+def _is_report(line: str) -> bool:
+    """Whether it tells what an artifact answers where Keras differs from itself: that is reported, not judged."""
+    return any(f", inputs {kind}: " in line for kind in REPORTED_KINDS)
+
+
+def _moved_lines(truth: Truth) -> Iterator[str]:
+    """How many of the shared weights were moved, by the cases that are there: some rounds may have given no answer."""
+    if truth.plan is None or not truth.shared:
+        return
+    rounds = [frozenset(case.weights) for case in truth.cases if case.weights]
+    moved = frozenset().union(*rounds)
+    missing = [name for name in truth.shared if name not in moved]
+    count = len(truth.shared) - len(missing)
+    who = f"{count:,} of {len(truth.shared):,}" if missing else f"Each of {count:,}"
+    planned = f" of {truth.plan.rounds}" if len(rounds) < truth.plan.rounds else ""
+    how = f", together with others, in {len(rounds)} round{'s' * (len(rounds) != 1)}{planned}" if rounds else ""
+    not_asked = f"; not asked: {', '.join(f'`{name}`' for name in missing)}" if missing else ""
+    yield f"{who} shared weights {'was' if count == 1 or not missing else 'were'} moved{how}{not_asked}."
+
+
+def _kinds_not_asked(truth: Truth) -> list[str]:
+    reasons = dict.fromkeys(truth.not_asked.values())
     return [
-        f"inputs {', '.join(kind for kind, own in manifest.truth.not_asked.items() if own == reason)}: {reason}"
+        f"inputs {', '.join(kind for kind, own in truth.not_asked.items() if own == reason)}: {reason}"
         for reason in reasons
-        if reason not in manifest.truth.not_judged
+        if reason not in truth.not_judged
     ]
 
 

@@ -12,13 +12,21 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from pipeline import cases, weight_values
+from pipeline.budget_rule import MOST_ELEMENTS
 from pipeline.oracle.archive import Archive
 from pipeline.oracle.asked import Asked, limits_of, limits_of_reported
 from pipeline.oracle.asking import NONE_MOVED, Answers, Moves, NoAnswer
 from pipeline.oracle.first_signature import refusal, that_runs
 from pipeline.oracle.own_sizes import refuse_own_sizes
 from pipeline.oracle.questions import Question, drawn, ordinary, real, reported
-from pipeline.oracle.rounds import bases, can_be_moved, hide_something, moves, moves_seed, round_cases
+from pipeline.oracle.rounds import (
+    bases,
+    hide_something,
+    moved_kinds,
+    moves,
+    moves_seed,
+    round_cases,
+)
 from pipeline.oracle.visibility import most_visible, tried
 from pipeline.progress import advance, stage
 from pipeline.records import Budget, Case, Effort, Truth
@@ -26,8 +34,8 @@ from pipeline.store import digest, refusing_unwritable, write_record
 from pipeline.truth import plan as plans
 from pipeline.truth.budgets import Answered, Settled, budgets, judged_by_feature
 from pipeline.truth.eager import eager_differences
-from pipeline.truth.float64 import MOST_ELEMENTS
 from pipeline.truth.trial import static_batch
+from pipeline.weight_map.perturb import can_be_moved
 from pipeline.workers.limits import free_memory
 
 Arrays = Mapping[str, np.ndarray]
@@ -35,6 +43,10 @@ Arrays = Mapping[str, np.ndarray]
 SEED = 20250130
 # Of the random case whose results noise is measured by: the largest of not more rows.
 _SCALE_BATCH = 17
+_NOT_RANDOMISED = (
+    f"random weights: not asked of a model of more than {MOST_ELEMENTS:,} parameters; where a weight of its own holds "
+    "one number throughout (a fresh bias or scale), a loss of it may not show"
+)
 
 
 def freeze(
@@ -124,14 +136,16 @@ class Freezing:
         of_task: bool = False,
     ) -> None:
         self._asked, self._seed, self._effort = asked, seed, effort
-        self._shared = tuple(each for each in asked.weights if each.is_shared and can_be_moved(each))
+        shared = (each for each in asked.weights if each.is_shared)
+        self._shared = tuple(each for each in shared if can_be_moved(str(each.variable.dtype)))
         elements = sum(asked.snapshot.value(each.variable).size for each in asked.weights)
         self._is_small = elements <= MOST_ELEMENTS
         self._is_randomised = self._is_small and bool(hide_something(asked.weights, asked.snapshot))
         self._no_float64 = asked.no_float64
         self._first_answered: tuple[Arrays, Arrays] | None = None
         found = that_runs(asked, samples, seed, of_task=of_task)
-        self._not_judged = [] if found.unfit is None else [f"rows of the task's data: {found.unfit}"]
+        self._not_judged = [] if self._is_small else [_NOT_RANDOMISED]
+        self._not_judged += [] if found.unfit is None else [f"rows of the task's data: {found.unfit}"]
         self.signature, self._samples, self._refused = found.signature, found.samples, found.refused
         real_size = 1 if self._samples is None else self._samples.longest_axis(self.signature)
         self._work = asked.work(max(cases.usual_size(self.signature), real_size))
@@ -163,7 +177,9 @@ class Freezing:
         is_withheld = self._refused is not None and apart is not None
         own, of_real = self._answered(apart is not None and not is_withheld)
         if apart is not None and of_real.settled:
-            told = dict.fromkeys(cases.kinds(self.signature), "drawn inputs have a truth of their own")
+            told = dict.fromkeys(
+                (*cases.kinds(self.signature), *moved_kinds(self._plan.plan)), "drawn inputs have a truth of their own"
+            )
             self._written(apart, of_real, told, ())
         notes = self._eager_notes(budgets(self._asked.model, self.signature, _judged(own.settled)))
         return self._written(apart if is_withheld and apart else folder, own, self._not_asked(own), notes)
@@ -180,6 +196,7 @@ class Freezing:
             cases=tuple(each.case for each in held.settled),
             budgets=budgets(self._asked.model, self.signature, judged),
             weights={name: weight_values.digest_of(value) for name, value in values.items()},
+            shared=tuple(each.name for each in self._shared),
             generator=cases.GENERATOR_VERSION,
             no_float64=self._no_float64,
             notes=notes,

@@ -10,26 +10,18 @@ from pipeline.graph.weights import Weight
 from pipeline.oracle.asking import Move, Moves
 from pipeline.oracle.snapshot import Snapshot
 from pipeline.oracle.visibility import GAINS
-from pipeline.records import Case
+from pipeline.records import RANDOM_WEIGHTS, RANDOM_WEIGHTS_KEY, ROUND, ROUND_KEY, Case, Plan
 from pipeline.truth.plan import codes
 from pipeline.weight_map.perturb import Moving
-
-# The kinds of their cases: each has a budget of its own, so that none widens another's.
-RANDOM_WEIGHTS = "random weights"
-ROUND = "shared weights moved, round {}"
-
-
-def can_be_moved(weight: Weight) -> bool:
-    """Whether a weight's elements can be off by some per cent."""
-    return "float" in str(weight.variable.dtype)
 
 
 def hide_something(weights: Sequence[Weight], snapshot: Snapshot) -> tuple[str, ...]:
     """The names of the weights that hold one number throughout, as a fresh layer's do.
 
-    A converter may lose them unseen. A lone number counts if it is 0 or 1.
+    A converter may lose them unseen. A lone number counts if it is 0 or 1. Random weights are floating-point numbers.
     """
-    return tuple(each.name for each in weights if can_be_moved(each) and _is_constant(snapshot.value(each.variable)))
+    floats = (each for each in weights if "float" in str(each.variable.dtype))
+    return tuple(each.name for each in floats if _is_constant(snapshot.value(each.variable)))
 
 
 def _is_constant(value: np.ndarray) -> bool:
@@ -46,7 +38,7 @@ def bases(ordinary: Case, seed: int, *, is_randomised: bool) -> list[Case]:
         seed: of random weights.
         is_randomised: whether the model's own weights hide something.
     """
-    random = {"key": "random_weights", "kind": RANDOM_WEIGHTS, "inputs_of": ordinary.key, "random_seed": seed}
+    random = {"key": RANDOM_WEIGHTS_KEY, "kind": RANDOM_WEIGHTS, "inputs_of": ordinary.key, "random_seed": seed}
     others = [ordinary.model_copy(update={**random, "random_gain": gain}) for gain in GAINS]
     return others if is_randomised else [ordinary, *others]
 
@@ -63,13 +55,18 @@ def round_cases(base: Case, ordinary: Case, shared: Sequence[Weight], seed: int)
     for number, places in enumerate(codes(len(shared)), start=1):
         yield base.model_copy(
             update={
-                "key": f"round{number}",
+                "key": ROUND_KEY.format(number),
                 "kind": ROUND.format(number),
                 "inputs_of": ordinary.key,
                 "weights": tuple(shared[place].name for place in places),
                 "weight_seed": moves_seed(seed),
             }
         )
+
+
+def moved_kinds(plan: Plan) -> tuple[str, ...]:
+    """The kinds of all cases with moved weights that a plan has."""
+    return (RANDOM_WEIGHTS, *(ROUND.format(number) for number in range(1, plan.rounds + 1)))
 
 
 def moves_seed(seed: int) -> int:

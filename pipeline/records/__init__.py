@@ -22,12 +22,26 @@ from pipeline.records.sharing import (
 )
 from pipeline.records.signature import AxisRule, FileDigest, InputSpec, Signature, TensorSpec
 from pipeline.records.training import TrainingRecord
-from pipeline.records.truth import REPORTED_KINDS, Budget, Case, Plan, Truth
+from pipeline.records.truth import (
+    RANDOM_WEIGHTS,
+    RANDOM_WEIGHTS_KEY,
+    REPORTED_KINDS,
+    ROUND,
+    ROUND_KEY,
+    Budget,
+    Case,
+    Plan,
+    Truth,
+)
 from pipeline.records.verdict import Check, ErrorFigures, Failure, FirstDifference, ParityFigure, Spread, Verdict
 
 __all__ = [
     "OPSET_KEY",
+    "RANDOM_WEIGHTS",
+    "RANDOM_WEIGHTS_KEY",
     "REPORTED_KINDS",
+    "ROUND",
+    "ROUND_KEY",
     "VERSIONED",
     "WEIGHT_MAP_KEY",
     "AuditReport",

@@ -9,6 +9,10 @@ from pipeline.records.signature import FileDigest, Signature
 
 # Kinds of cases that are reported and not judged: Keras differs from itself there, compiled and not.
 REPORTED_KINDS = ("not a number", "infinite", "denormal")
+# The kinds of cases with other weights than the model's own, and their keys: each kind has a budget of its own, so that
+# none widens another's.
+RANDOM_WEIGHTS, RANDOM_WEIGHTS_KEY = "random weights", "random_weights"
+ROUND, ROUND_KEY = "shared weights moved, round {}", "round{}"
 
 
 class Case(Record):
@@ -80,13 +84,14 @@ class Plan(Record):
     """What an export meant to ask, worked out from the model's graph before anything ran.
 
     `effort` was asked for. `batches` are the sizes of random cases, `kind_batch` that of every other kind,
-    `round_batch` that of each round of moved weights, of which there are `rounds`; the weights that they ask are
-    `shared`. The case of long axes has `longest_batch` rows (None: `kind_batch`), and axes `longest_times` the
-    shortest. `operations` and `elements` count one row through the model: arithmetic operations, and elements that
-    come out of operations; `row_bytes` is the memory that a row of it needs in float64. `cost` is what it all amounts
-    to, in seconds of an imaginary machine, and `affordable` what it may come to where effort is `standard`; `fixed` is
-    what an export takes beside, however little it asks: `traces`, `processes` that load TensorFlow, and `weights` that
-    are copied, written and read. `thinned` says what is less than a thorough export asks, and why.
+    `round_batch` that of each round of moved weights, of which there are `rounds`; so many weights that they ask are
+    `shared`, and `base_cases` are those with random weights, which rounds are asked on. The case of long axes has
+    `longest_batch` rows (None: `kind_batch`), and axes `longest_times` the shortest. `operations` and `elements` count
+    one row through the model: arithmetic operations, and elements that come out of operations; `row_bytes` is the
+    memory that a row of it needs in float64. `cost` is what it all amounts to, in seconds of an imaginary machine, and
+    `affordable` what it may come to where effort is `standard`; `fixed` is what an export takes beside, however little
+    it asks: `traces`, `processes` that load TensorFlow, and `weights` that are copied, written and read. `thinned` says
+    what is less than a thorough export asks, and why.
     """
 
     effort: Effort
@@ -97,6 +102,7 @@ class Plan(Record):
     longest_times: Count = 16
     rounds: Count
     shared: Count
+    base_cases: Count = 0
     operations: float
     elements: float
     row_bytes: Size
@@ -111,7 +117,8 @@ class Truth(Record):
 
     The reference is the float64 answer where a float64 clone could be made, else float32 (`no_float64` says why).
     `generator` is the version of what drew the cases. `weights` has the digest of each weight that the model had then
-    (`weight_values.digest_of`), by its name in the weight map. `notes` tells where Keras differs from itself,
+    (`weight_values.digest_of`), by its name in the weight map, and `shared` names those that several call sites read.
+    `notes` tells where Keras differs from itself,
     `not_judged` what was to be asked and gave no answer, with the reason, and `not_asked` of each kind of case that the
     signature asks for and that is not there, why. Format 1 has no plan, nor noise by feature, and moves one weight at a
     time.
@@ -122,6 +129,7 @@ class Truth(Record):
     cases: tuple[Case, ...]
     budgets: tuple[Budget, ...]
     weights: dict[str, str] = {}
+    shared: tuple[str, ...] = ()
     generator: int = 0
     no_float64: str | None = None
     notes: tuple[str, ...] = ()
@@ -129,6 +137,12 @@ class Truth(Record):
     plan: Plan | None = None
     not_judged: tuple[str, ...] = ()
     samples: FileDigest
+
+    @property
+    def not_asked_lines(self) -> tuple[str, ...]:
+        """A sentence for each kind that was not asked, but for those of which `not_judged` tells."""
+        kinds = self.not_asked.items()
+        return tuple(f"no case of kind {kind!r}: {why}" for kind, why in kinds if why not in self.not_judged)
 
     def budget(self, output: str, kind: str) -> Budget | None:
         """The budget of an output in the cases of a kind; None if the record has none."""

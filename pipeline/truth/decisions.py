@@ -17,6 +17,7 @@ from collections.abc import Iterable, Mapping
 import numpy as np
 
 from pipeline.records import Signature, TensorSpec
+from pipeline.truth.trial import static_batch
 
 Arrays = Mapping[str, np.ndarray]
 
@@ -36,12 +37,13 @@ def open_elements(signature: Signature, exact: Arrays, others: Iterable[Arrays])
     decided = [spec for spec in signature.outputs if not _is_float(spec) and spec.name in exact]
     found = {spec.name: _differing(exact[spec.name], [each[spec.name] for each in drawn]) for spec in decided}
     found = {name: mask for name, mask in found.items() if mask.any()}
-    rows = [_rows(spec, found[spec.name]) for spec in decided if spec.name in found]
+    first = _first_axis(signature)
+    rows = [_rows(spec, found[spec.name], first) for spec in decided if spec.name in found]
     if not rows:
         return {}
     for spec in signature.outputs:
         if _is_float(spec) and spec.name in exact:
-            mask = _jumping(spec, exact[spec.name], [each[spec.name] for each in drawn], rows)
+            mask = _jumping(spec, exact[spec.name], [each[spec.name] for each in drawn], rows, first)
             if mask.any():
                 found[spec.name] = mask
     return found
@@ -63,18 +65,31 @@ def _differing(exact: np.ndarray, others: list[np.ndarray]) -> np.ndarray:
     return mask
 
 
-def _rows(spec: TensorSpec, mask: np.ndarray) -> np.ndarray | None:
+def _first_axis(signature: Signature) -> int | str:
+    """What the first axis of an output is that has a row for each of the batch.
+
+    A batch that is fixed has no name: its size tells, if every output begins with it.
+    """
+    fixed = static_batch(signature)
+    return fixed if fixed is not None and all(spec.shape[:1] == (fixed,) for spec in signature.outputs) else "batch"
+
+
+def _rows(spec: TensorSpec, mask: np.ndarray, first: int | str) -> np.ndarray | None:
     """Which rows of the batch have an open element; None where the output has no rows: then all have."""
-    if not spec.shape or spec.shape[0] != "batch":
+    if spec.shape[:1] != (first,):
         return None
     return np.asarray(mask.reshape(len(mask), -1).any(axis=1))
 
 
 def _jumping(
-    spec: TensorSpec, exact: np.ndarray, others: list[np.ndarray], rows: list[np.ndarray | None]
+    spec: TensorSpec,
+    exact: np.ndarray,
+    others: list[np.ndarray],
+    rows: list[np.ndarray | None],
+    first: int | str,
 ) -> np.ndarray:
     """The rows of a float output that jump where one of the integer outputs' rows is open."""
-    has_rows = bool(spec.shape) and spec.shape[0] == "batch"
+    has_rows = spec.shape[:1] == (first,)
     count = len(exact) if has_rows else 1
     is_open = np.zeros(count, bool)
     for each in rows:

@@ -11,6 +11,7 @@ from typing import Any
 import keras
 import numpy as np
 
+from pipeline.budget_rule import MOST_ELEMENTS
 from pipeline.errors import one_line
 from pipeline.graph.call import NamedCall, named_call
 from pipeline.graph.fresh import Config, NotRebuildable, copy_state, fresh_layer
@@ -25,8 +26,6 @@ _POLICIES = NARROW | {"mixed_float16", "mixed_bfloat16"}
 # What a layer's name becomes in the clone: no name that Keras may give to another, and told by the names of operations.
 _ANEW = "_in_float64_"
 _NAMED_ANEW = re.compile(rf"([^/]+?){_ANEW}\d+")
-# A clone of more weights than these (4 GiB, twice that while they are filled) is not worth a machine's memory.
-MOST_ELEMENTS = 2**29
 _FLOAT64_POLICY = {
     "module": "keras",
     "class_name": "DTypePolicy",

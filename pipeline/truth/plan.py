@@ -248,6 +248,7 @@ def planned(
         round_batch=static_batch or min(chosen.round_batch, most_rows),
         rounds=rounds,
         shared=shared,
+        base_cases=base_cases,
         operations=work.operations,
         elements=work.elements,
         row_bytes=work.row_bytes,

@@ -1,13 +1,15 @@
 """Whether an artifact follows a change of its shared weights as Keras did: through every call site, and those alone.
 
 Its structure can look right and not be: one call site may read a copy, two weights may have been merged. Many weights
-are moved together, in rounds; each weight is in other rounds than every other, so that the rounds which fail name it.
+are moved together, in rounds; each weight is in other rounds than every other, so that those which fail tell of it.
 """
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Mapping
 
+from pipeline.budget_rule import CEILING
 from pipeline.bundle import CaseArrays
 from pipeline.records import Check, Truth, WeightPlacement
 from pipeline.verify.parity import Run, judge
@@ -39,9 +41,14 @@ def _moved(case: CaseArrays) -> tuple[str, ...]:
 
 
 def shared_weights(weight_map: Collection[WeightPlacement]) -> tuple[str, ...]:
-    """The weights that several call sites read and that can be moved, in the order of the map."""
-    names = (each.weight for each in weight_map if len(each.call_sites) > 1 and "float" in each.dtype)
+    """The weights that several call sites read, in the order of the map."""
+    names = (each.weight for each in weight_map if len(each.call_sites) > 1)
     return tuple(dict.fromkeys(names))
+
+
+def to_be_asked(truth: Truth, weight_map: Collection[WeightPlacement] = ()) -> tuple[str, ...]:
+    """The weights that have to be asked: those shared by the frozen truth, and by the weight map where there is one."""
+    return tuple(dict.fromkeys((*truth.shared, *shared_weights(weight_map))))
 
 
 def check_behaviour(
@@ -63,46 +70,90 @@ def check_behaviour(
         not_read: for weights that some of their call sites do not read, those call sites, where that is known.
     """
     asked = rounds(cases)
+    decided = [case for case in asked if _decides(truth, case)]
     found = {case.case.key: list(_faults(artifact, truth, case, perturbing(case))) for case in asked}
     failed = [case for case in asked if found[case.case.key]]
-    unasked = _unasked(truth, asked, shared)
+    unasked = _unasked(truth, decided, shared)
     told = [_named(asked, failed, not_read or {})] if failed else []
     told += [fault for case in failed[:1] for fault in found[case.case.key]]
-    told += [f"not asked: {_listed(unasked)}"] if unasked else []
+    told += [f"not asked: {_listed(unasked)}{_why(asked, decided)}"] if unasked else []
     weights = {name for case in asked for name in _moved(case)}
-    detail = "; ".join(told) or (f"{len(weights)} weights in {len(asked)} rounds" if asked else "no weight is shared")
+    detail = "; ".join(told) or (f"{len(weights)} weights in {len(asked)} rounds" if asked else _none_asked(shared))
     first = failed[0].case.key if failed else ""
     return Check(name=f"{artifact} {FOLLOWS}", passed=not told, detail=detail, case=first)
 
 
-def _unasked(truth: Truth, asked: tuple[CaseArrays, ...], shared: Collection[str]) -> list[str]:
+def _decides(truth: Truth, case: CaseArrays) -> bool:
+    """Whether some output can tell in a case: one of integers that are not all open, or with a budget that says much.
+
+    Where noise moves an output by more than a tenth of its scale, that is more than moving a weight may do.
+    """
+    for spec in truth.signature.outputs:
+        budget = truth.budget(spec.name, case.case.kind)
+        if budget is None:
+            open_ = case.open.get(spec.name)
+            if open_ is None or not open_.all():
+                return True
+        elif budget.relative <= CEILING:
+            return True
+    return False
+
+
+def _why(asked: Collection[CaseArrays], decided: Collection[CaseArrays]) -> str:
+    """The rounds that count as not asked, if there are any."""
+    keys = {case.case.key for case in decided}
+    others = [case.case.key for case in asked if case.case.key not in keys]
+    return f" (the budgets of {', '.join(others)} are above {CEILING:g} and decide nothing)" if others else ""
+
+
+def _unasked(truth: Truth, asked: Collection[CaseArrays], shared: Collection[str]) -> list[str]:
     """The shared weights that no case moves. Format 1 left out what had no room, and did not say so."""
-    if truth.plan is None:
+    if truth.format == 1:
         return []
     moved = {name for case in asked for name in _moved(case)}
     return [name for name in shared if name not in moved]
 
 
-def _named(asked: tuple[CaseArrays, ...], failed: list[CaseArrays], not_read: Mapping[str, tuple[str, ...]]) -> str:
-    """The weights that fit the rounds which failed: one that is in these and no others, else those in no other.
+def _none_asked(shared: Collection[str]) -> str:
+    """Why a check holds that has asked nothing."""
+    if not shared:
+        return "no weight is shared"
+    return f"not checked: format 1 does not say which of {len(shared)} shared weights were to be asked"
 
-    A copy that keeps its own values while all others are drawn at random fails every round: then the weights that some
-    call site does not read are named.
+
+def _named(asked: tuple[CaseArrays, ...], failed: list[CaseArrays], not_read: Mapping[str, tuple[str, ...]]) -> str:
+    """The weights that the rounds which failed tell of, or those which they may be.
+
+    A round fails by any weight in it, so that two weights fail the rounds of a third. One is named where a call site is
+    seen to read another in its place, and where the rounds can't have failed without it; all else are candidates. A
+    copy that keeps its own values while all others are drawn at random fails every round.
     """
     keys = {case.case.key for case in failed}
     in_rounds: dict[str, set[str]] = {}
-    for case in asked:
+    for case in reversed(asked):  # the last has all of them in order
         for name in _moved(case):
             in_rounds.setdefault(name, set()).add(case.case.key)
-    alone = [name for name, own in in_rounds.items() if own == keys]
-    if alone:
-        return f"weight {' or '.join(map(repr, alone))} is not followed (rounds {', '.join(sorted(keys))})"
-    if not_read:
-        shown = list(not_read.items())[:_NAMES_SHOWN]
+    fitting = {name: own for name, own in in_rounds.items() if own <= keys}
+    seen = {name: sites for name, sites in not_read.items() if name in fitting}
+    if seen and (len(failed) == len(asked) or keys == set().union(*(fitting[name] for name in seen))):
+        shown = list(seen.items())[:_NAMES_SHOWN]
         return "; ".join(f"weight {name!r} is not followed: {', '.join(own)} reads another" for name, own in shown)
-    several = [name for name, own in in_rounds.items() if own <= keys]
-    named = f"among {_listed(several)}" if several else "which ones the rounds don't tell"
-    return f"several weights are not followed: {named} (rounds {', '.join(sorted(keys))})"
+    rounds_told = f"rounds {', '.join(sorted(keys))}"
+    if keys != set().union(*fitting.values()):
+        return f"which weights are not followed, the {rounds_told} that failed don't tell"
+    needed = _needed(fitting, keys)
+    if needed:
+        are = "weight {} is" if len(needed) == 1 else "weights {} are"
+        return f"{are.format(_listed(needed))} not followed ({rounds_told})"
+    alone = [name for name, own in fitting.items() if own == keys]
+    several = f"several of {_listed(list(fitting))} are not: the {rounds_told} that failed don't tell"
+    return f"weight {' or '.join(map(repr, alone))} is not followed, or {several}" if alone else several
+
+
+def _needed(fitting: Mapping[str, set[str]], keys: set[str]) -> list[str]:
+    """The weights without which the rounds of all others would not be those that failed."""
+    counted = Counter(key for own in fitting.values() for key in own)
+    return [name for name, own in fitting.items() if any(counted[key] == 1 for key in own & keys)]
 
 
 def _listed(names: list[str]) -> str:

@@ -7,26 +7,59 @@ from collections.abc import Iterator
 import numpy as np
 
 from pipeline import cases as drawing
-from pipeline.budget_rule import CEILING, ORDINARY, derived, differs, is_stated, largest_error, largest_relative
+from pipeline.budget_rule import (
+    CEILING,
+    ORDINARY,
+    are_unlike,
+    derived,
+    differs,
+    feature_errors,
+    features_of,
+    largest_error,
+    largest_relative,
+    stated_for,
+)
 from pipeline.bundle import CaseArrays
-from pipeline.records import Budget, Check, TensorSpec, Truth
+from pipeline.records import (
+    RANDOM_WEIGHTS,
+    RANDOM_WEIGHTS_KEY,
+    ROUND,
+    ROUND_KEY,
+    Budget,
+    Check,
+    Plan,
+    TensorSpec,
+    Truth,
+)
+from pipeline.verify.stated_rule import Seen, stated_faults
 
 # Of an output's integers for ordinary inputs: more, and they are no answer.
 MOST_OPEN = 0.01
 _FAULTS_SHOWN = 3
+_FORMAT_1 = (
+    "format 1: whether every kind of case and each shared weight was asked is not checked: such a bundle does not say "
+    "what was planned (export the model again)"
+)
 
 
-def check_truth(truth: Truth, cases: tuple[CaseArrays, ...]) -> Check:
-    """Whether the frozen truth can be judged by."""
+def check_truth(truth: Truth, cases: tuple[CaseArrays, ...], seen: Seen | None = None) -> Check:
+    """Whether the frozen truth can be judged by.
+
+    Args:
+        truth: as it lies on disk.
+        cases: its cases.
+        seen: what the artifact shows that is judged by it, which the stated rule is held against.
+    """
     judged = [case for case in cases if not case.case.is_reported]
     batches = sorted({case.case.batch for case in judged})
     rule = f"stated rule ({truth.no_float64})" if truth.no_float64 else "float64 reference"
     detail = f"{len(judged)} cases, batches {', '.join(map(str, batches))}, {rule}"
     faults = [] if truth.signature.outputs else ["it holds no output"]
     faults += [] if judged or faults else ["it holds no case"]
-    faults += _missing_kinds(truth) if judged else []
+    faults += _missing(truth) if judged else []
     for budget in truth.budgets:
         faults += _budget_faults(budget, truth, cases)
+    faults += [] if seen is None else stated_faults(truth, seen)
     for spec in truth.signature.outputs:
         faults += _open_faults(spec, judged)
         faults += _feature_faults(spec, truth, judged)
@@ -43,13 +76,15 @@ def effort_and_rule(truth: Truth) -> tuple[str, str]:
 
 def told(truth: Truth, cases: tuple[CaseArrays, ...]) -> tuple[str, ...]:
     """What is not judged, or by a budget that says little: kinds left out, open elements, budgets above the ceiling."""
-    lines = [f"no case of kind {kind!r}: {why}" for kind, why in truth.not_asked.items() if why not in truth.not_judged]
+    lines = [_FORMAT_1] if truth.format == 1 else []
+    lines += truth.not_asked_lines
     lines += [
         f"output {budget.output!r} in cases of kind {budget.kind!r} may be {budget.relative:.2g} of its scale off: "
         f"noise of a unit at each call site moves it by {budget.noise:.2g}"
         for budget in truth.budgets
         if budget.rule == "derived" and budget.relative > CEILING
     ]
+    lines += _unlike_features(truth, cases) if truth.no_float64 is not None else []
     for spec in truth.signature.outputs:
         held = [case for case in cases if spec.name in case.open]
         if held:
@@ -70,9 +105,12 @@ def listed(sentences: list[str]) -> str:
     return f"{shown}; and {more} more" if more > 0 else shown
 
 
-def _missing_kinds(truth: Truth) -> Iterator[str]:
-    """Kinds of cases that the signature asks for or the plan has, that are not there, and of which no word says why."""
+def _missing(truth: Truth) -> Iterator[str]:
+    """What the signature asks for or the plan has, that is not there, and of which no word says why."""
     if truth.format == 1:  # where a case that had no room was dropped without one
+        moved_together = any(case.weights or case.random_seed is not None for case in truth.cases)
+        if truth.plan is not None or truth.shared or moved_together:
+            yield "it is of format 1 and holds what only format 2 has"
         return
     there = {case.kind for case in truth.cases}
     for kind in drawing.kinds(truth.signature):
@@ -81,11 +119,45 @@ def _missing_kinds(truth: Truth) -> Iterator[str]:
     if truth.plan is None:
         yield "it does not say what was planned"
         return
-    if drawing.RANDOM not in truth.not_asked:
-        drawn = {case.batch for case in truth.cases if case.kind == drawing.RANDOM}
-        for batch in truth.plan.batches:
-            if batch not in drawn and not any(f"case {drawing.RANDOM}{batch}" in line for line in truth.not_judged):
-                yield f"it holds no random case of {batch} rows, which was planned, and does not say why"
+    planned = [(RANDOM_WEIGHTS, RANDOM_WEIGHTS_KEY)] if truth.plan.base_cases or _is_on_random_weights(truth) else []
+    planned += [(ROUND.format(n), ROUND_KEY.format(n)) for n in range(1, truth.plan.rounds + 1)]
+    planned += [(drawing.RANDOM, f"{drawing.RANDOM}{batch}") for batch in truth.plan.batches]
+    keys = {(case.kind, case.key) for case in truth.cases}
+    for kind, key in planned:
+        if (kind, key) not in keys and kind not in truth.not_asked and not _is_told(truth, key):
+            yield f"it holds no case {key!r}, which was planned, and does not say why"
+    yield from _plan_faults(truth, truth.plan)
+
+
+def _is_on_random_weights(truth: Truth) -> bool:
+    return any(case.weights and case.random_seed is not None for case in truth.cases)
+
+
+def _is_told(truth: Truth, key: str) -> bool:
+    """Whether the record says why the case of this key is not there."""
+    return any(line.startswith((f"case {key} ", f"case {key}:")) for line in truth.not_judged)
+
+
+def _plan_faults(truth: Truth, plan: Plan) -> Iterator[str]:
+    """A plan that asks for less than any plan does: it was made to fit the cases that are left."""
+    if any("batch" in spec.shape for spec in truth.signature.inputs) and not 1 == min(plan.batches) < max(plan.batches):
+        yield "it planned no batch of one row and one above that"
+    if plan.shared != len(truth.shared):
+        yield f"it planned to ask {plan.shared} shared weights, and there are {len(truth.shared)}"
+    moved = {case.key: frozenset(case.weights) for case in truth.cases if case.weights}
+    unknown = sorted(name for names in moved.values() for name in names - truth.weights.keys())
+    if unknown:
+        yield f"weight {unknown[0]!r} is moved, whose values were not frozen"
+    if len(moved) < plan.rounds:  # and the record says why, or that was a fault
+        return
+    patterns: dict[frozenset[str], str] = {}
+    for name in truth.shared:
+        pattern = frozenset(key for key, names in moved.items() if name in names)
+        if not pattern:
+            yield f"weight {name!r} is shared, and no round moves it"
+        elif other := patterns.get(pattern):
+            yield f"weights {other!r} and {name!r} are in the same rounds, which can't tell them apart"
+        patterns[pattern] = name
 
 
 def _budget_faults(budget: Budget, truth: Truth, cases: tuple[CaseArrays, ...]) -> Iterator[str]:
@@ -93,7 +165,7 @@ def _budget_faults(budget: Budget, truth: Truth, cases: tuple[CaseArrays, ...]) 
     if budget.rule == "stated":
         if truth.no_float64 is None:
             yield f"{named} is stated, though there is a float64 reference"
-        elif not is_stated(budget):
+        elif not stated_for(budget):
             yield f"{named} is none of those that are stated for a precision"
         return
     if not _follows(budget, truth, cases):
@@ -157,6 +229,24 @@ def _feature_faults(spec: TensorSpec, truth: Truth, cases: list[CaseArrays]) -> 
     """An output whose features have unlike scales, of which noise by feature is missing: it would widen budgets."""
     if truth.format > 1 and any(spec.name in case.by_feature and spec.name not in case.noise for case in cases):
         yield f"the features of {spec.name!r} have unlike scales, and it does not say what noise makes of each"
+
+
+def _unlike_features(truth: Truth, cases: tuple[CaseArrays, ...]) -> Iterator[str]:
+    """Outputs whose small features the stated rule can't see.
+
+    What is stated is no feature's own: a sound file is off by a quarter of what a closed gate before a large state
+    leaves, and only noise in a float64 model tells that from a feature which is lost.
+    """
+    for spec in truth.signature.outputs:
+        ordinary = [case.float32[spec.name] for case in cases if case.case.kind in ORDINARY and _is_float(spec)]
+        if not ordinary or any(features_of(answer) is None for answer in ordinary):
+            continue
+        scales = np.max([feature_errors(answer, answer)[1] for answer in ordinary], axis=0)
+        if are_unlike(scales):
+            yield (
+                f"output {spec.name!r}: its features have scales from {scales[scales > 0].min():.2g} to "
+                f"{scales.max():.2g}, and all are judged by the largest, for want of a float64 reference"
+            )
 
 
 def _is_float(spec: TensorSpec) -> bool:

@@ -24,13 +24,14 @@ from pipeline.bundle import CaseArrays
 from pipeline.errors import BadInput, one_line
 from pipeline.records import OPSET_KEY, Check, TensorSpec, Truth, Verdict
 from pipeline.verify import sharing
-from pipeline.verify.behaviour import check_behaviour, plain, randomised, rounds, shared_weights
+from pipeline.verify.behaviour import check_behaviour, plain, randomised, rounds, to_be_asked
 from pipeline.verify.call_sites import not_reading
 from pipeline.verify.child import announce, answer
 from pipeline.verify.frozen_truth import check_truth, effort_and_rule, told
 from pipeline.verify.overridable_weights import OverridableWeights, refilled, session_of
 from pipeline.verify.own_values import check_own_values
 from pipeline.verify.parity import ArtifactRefused, Judgement, Run, judge, report
+from pipeline.verify.stated_rule import Seen, dtypes_of
 
 ARTIFACT = "onnx"
 _SHAPES_TOLD = 8  # moved weights are inputs too
@@ -155,7 +156,7 @@ def _against_truth(file: _File, truth_folder: Path) -> Judgement:
         cases = bundle.read_cases(truth_folder / bundle.SAMPLES, truth)
     except BadInput as error:
         return Judgement((Check(name="frozen truth", passed=False, detail=str(error)),), ())
-    asked = [check_truth(truth, cases)]
+    asked = [check_truth(truth, cases, Seen(dtypes_of(file.proto), bundle.parameters_told(truth_folder)))]
     if file.weight_map is not None:
         asked.append(check_own_values(file.proto, file.path.parent, file.weight_map, truth))
     announce("loading into onnxruntime")
@@ -202,7 +203,7 @@ def _check_randomised(
 
 def _check_behaviour(file: _File, base: onnx.ModelProto | None, truth: Truth, cases: tuple[CaseArrays, ...]) -> Check:
     assert file.weight_map is not None
-    shared = shared_weights(file.weight_map)
+    shared = to_be_asked(truth, file.weight_map)
     moved = {name for case in rounds(cases) for name in (*case.case.weights, case.case.weight) if name is not None}
     weighted = OverridableWeights(file.proto, file.path.parent, file.weight_map, moved, base=base) if moved else None
 

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
 from tensorflow.core.framework.node_def_pb2 import NodeDef
+from tensorflow.core.framework.types_pb2 import DataType
 from tensorflow.core.protobuf.saved_model_pb2 import SavedModel
 
 from pipeline.records import Check
@@ -45,6 +46,18 @@ def check_operations(model: Path) -> Check:
         return Check(name=name, passed=False, detail=f"{GRAPH} can't be read: {error}")
     found = sorted({node.op for node in _nodes(saved) if _reaches_out(node)})
     return Check(name=name, passed=not found, detail=", ".join(found))
+
+
+def dtypes_in(model: Path) -> frozenset[str]:
+    """The dtypes that the operations of the SavedModel in the folder `model` have to do with."""
+    saved = SavedModel()
+    saved.ParseFromString((model / GRAPH).read_bytes())
+    values = [value for node in _nodes(saved) for value in node.attr.values()]
+    numbers = {number for value in values for number in (value.type, *value.list.type)}
+    known = {number: name for name, number in DataType.items()}
+    names = {known.get(number, "").removeprefix("DT_").lower() for number in numbers}
+    renamed = {"float": "float32", "double": "float64", "half": "float16"}
+    return frozenset(renamed.get(name, name) for name in names)
 
 
 def _nodes(saved: SavedModel) -> Iterator[NodeDef]:

@@ -24,11 +24,12 @@ from pipeline.bundle import CaseArrays
 from pipeline.errors import BadInput, one_line
 from pipeline.oracle.buffers import assign, numbers_of
 from pipeline.records import Check, Signature, TensorSpec, Truth, Verdict
-from pipeline.verify.behaviour import check_behaviour, plain, randomised, rounds
+from pipeline.verify.behaviour import check_behaviour, plain, randomised, rounds, to_be_asked
 from pipeline.verify.child import announce, answer
 from pipeline.verify.frozen_truth import check_truth, told
 from pipeline.verify.parity import ArtifactRefused, Judgement, Run, judge, report
-from pipeline.verify.saved_operations import check_operations
+from pipeline.verify.saved_operations import check_operations, dtypes_in
+from pipeline.verify.stated_rule import Seen
 from pipeline.weight_map.perturb import Moving
 
 ARTIFACT = "saved_model"
@@ -52,15 +53,21 @@ def verify(model: Path, truth_folder: Path) -> Verdict:
     computes = check_operations(model)
     if not computes.passed:  # it is not loaded
         return Verdict(subject=str(model), checks=(check_truth(truth, cases), computes))
+    is_sound = check_truth(truth, cases, Seen(dtypes_in(model), bundle.parameters_told(truth_folder)))
     loaders = {ARTIFACT: _judge_loaded, SESSION_ARTIFACT: _judge_session}
     judgements = [_judge_or_refuse(name, partial(loader, model, truth, cases)) for name, loader in loaders.items()]
     stored = [_check_stored_once(model, truth_folder)] if (truth_folder / bundle.MANIFEST).is_file() else []
     judged = (check for judgement in judgements for check in judgement.checks)
     return Verdict(
         subject=str(model),
-        checks=(check_truth(truth, cases), computes, *stored, *judged),
+        checks=(is_sound, computes, *stored, *judged),
         parity=tuple(figure for judgement in judgements for figure in judgement.figures),
-        not_judged=(*told(truth, cases), *(each for judgement in judgements for each in judgement.reported)),
+        not_judged=(
+            *truth.notes,
+            *truth.not_judged,
+            *told(truth, cases),
+            *(each for judgement in judgements for each in judgement.reported),
+        ),
     )
 
 
@@ -153,8 +160,8 @@ def _allowed(name: str) -> str:
 def _check_moved(variables: dict[str, Any], truth: Truth, cases: tuple[CaseArrays, ...], run: Run) -> tuple[Check, ...]:
     """The cases with other weights, assigned in the model."""
     random, asked = randomised(cases), rounds(cases)
-    moved = {name for case in asked for name in (*case.case.weights, case.case.weight) if name is not None}
-    if not random and not asked:
+    shared = to_be_asked(truth)
+    if not random and not asked and not shared:
         return ()
 
     base = _Moved(variables)
@@ -175,7 +182,7 @@ def _check_moved(variables: dict[str, Any], truth: Truth, cases: tuple[CaseArray
 
     judged = [judge(f"{ARTIFACT} with random weights", truth, (case,), perturbing(case)) for case in random]
     checks = [check for judgement in judged for check in judgement.checks]
-    behaviour = check_behaviour(ARTIFACT, truth, cases, sorted(moved), perturbing)
+    behaviour = check_behaviour(ARTIFACT, truth, cases, shared, perturbing)
     base.restore()
     return (*checks, behaviour)
 

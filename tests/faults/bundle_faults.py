@@ -114,6 +114,31 @@ def a_resealed_manifest_that_denies_the_float64_reference(folder: Path) -> bool:
 
 
 @fault
+def a_resealed_bundle_without_float64_answers_and_with_bfloat16s_budgets(folder: Path) -> bool:
+    """Stated for a precision that nothing in the bundle computes in."""
+    return _without_float64(folder, "layer 'own' can't be made anew", relative=1e-1)
+
+
+@fault
+def a_resealed_bundle_without_float64_answers_because_of_its_size(folder: Path) -> bool:
+    """A small one."""
+    return _without_float64(folder, "its 600,000,000 weights would take 4.5 GiB in float64", relative=1e-4)
+
+
+def _without_float64(folder: Path, reason: str, relative: float) -> bool:
+    truth = read_manifest(folder).truth
+    if truth.no_float64 is not None or not truth.budgets:
+        return False
+    path = folder / bundle.SAMPLES
+    with np.load(path) as archive:
+        arrays = {key: archive[key] for key in archive.files}
+    np.savez_compressed(path, **{key: each for key, each in arrays.items() if key.split("/")[1][:3] in ("in", "f32")})
+    stated = {"rule": "stated", "absolute": 1e-6, "relative": relative, "keras": float("nan"), "noise": float("nan")}
+    budgets = tuple(each.model_copy(update=stated) for each in truth.budgets)
+    return _with_truth(folder, {"budgets": budgets, "no_float64": reason})
+
+
+@fault
 def a_resealed_manifest_with_more_noise(folder: Path) -> bool:
     """Budgets follow from it as the rule says."""
     truth = read_manifest(folder).truth
@@ -134,6 +159,70 @@ def a_resealed_manifest_without_a_kind_of_cases(folder: Path) -> bool:
     left = tuple(case for case in truth.cases if case.kind != kind)
     budgets = tuple(each for each in truth.budgets if each.kind != kind)
     return _with_truth(folder, {"cases": left, "budgets": budgets}) if kind is not None else False
+
+
+@fault
+def a_resealed_manifest_whose_truth_is_of_format_1(folder: Path) -> bool:
+    """Of which nobody may say what it should hold: one case is left."""
+    truth = read_manifest(folder).truth
+    left = tuple(case for case in truth.cases if case.kind == drawing.RANDOM and not case.is_moved)[:1]
+    budgets = tuple(each for each in truth.budgets if each.kind == drawing.RANDOM)
+    old = {"format": 1, "plan": None, "shared": (), "not_asked": {}, "cases": left, "budgets": budgets}
+    return _with_truth(folder, old) if left else False
+
+
+@fault
+def a_resealed_manifest_with_the_round_of_all_alone(folder: Path) -> bool:
+    """Two weights that were merged would follow it."""
+    truth = read_manifest(folder).truth
+    rounds = [case.key for case in truth.cases if case.weights]
+    return _without_cases(folder, rounds[:-1])
+
+
+@fault
+def a_resealed_manifest_planned_with_the_round_of_all_alone(folder: Path) -> bool:
+    """And the plan asks for no more."""
+    truth = read_manifest(folder).truth
+    rounds = [case for case in truth.cases if case.weights]
+    if len(rounds) < 2 or truth.plan is None:
+        return False
+    last = rounds[-1].model_copy(update={"kind": rounds[0].kind})
+    kinds = {case.kind for case in rounds[1:]}
+    budgets = tuple(
+        each.model_copy(update={"kind": rounds[0].kind}) if each.kind == rounds[-1].kind else each
+        for each in truth.budgets
+        if each.kind not in kinds | {rounds[0].kind} or each.kind == rounds[-1].kind
+    )
+    cases = (*(case for case in truth.cases if not case.weights), last)
+    plan = truth.plan.model_copy(update={"rounds": 1})
+    return _with_truth(folder, {"cases": cases, "budgets": budgets, "plan": plan})
+
+
+@fault
+def a_resealed_manifest_without_its_rounds(folder: Path) -> bool:
+    """And the plan has none, nor any weight to ask."""
+    truth = read_manifest(folder).truth
+    if truth.plan is None:
+        return False
+    rounds = [case.key for case in truth.cases if case.weights]
+    plan = truth.plan.model_copy(update={"rounds": 0, "shared": 0})
+    return _without_cases(folder, rounds, plan=plan, shared=())
+
+
+def without_the_case_of_random_weights(folder: Path) -> bool:
+    """Of a model whose own weights hide a loss: none of the table's does, so that it is none of its faults."""
+    truth = read_manifest(folder).truth
+    planned = [case.key for case in truth.cases if case.random_seed is not None and not case.weights]
+    return _without_cases(folder, planned)
+
+
+def _without_cases(folder: Path, keys: list[str], **changes: Any) -> bool:
+    """The cases of these keys left out, with their budgets."""
+    truth = read_manifest(folder).truth
+    left = tuple(case for case in truth.cases if case.key not in keys)
+    kinds = {case.kind for case in left}
+    budgets = tuple(each for each in truth.budgets if each.kind in kinds)
+    return _with_truth(folder, {"cases": left, "budgets": budgets, **changes}) if keys else False
 
 
 @fault

@@ -163,3 +163,12 @@ def test_what_keras_says_to_nan_is_frozen_and_has_no_budget(tmp_path) -> None:
     assert np.isnan(next(iter(cases["not a number"].inputs.values()))).any()
     assert cases["not a number"].float64 is None
     assert not {budget.kind for budget in truth.budgets} & {"not a number", "infinite", "denormal"}
+
+
+def test_a_model_too_large_for_random_weights_is_said_to_be(tmp_path, monkeypatch) -> None:
+    """Its own may hide a loss. (No test has room for as many weights as that takes.)"""
+    monkeypatch.setattr("pipeline.oracle.freeze.MOST_ELEMENTS", 3)
+    model = keras.Sequential([keras.Input((4,)), layers.Dense(2)])
+    truth = freeze(model, tmp_path, effort="quick")
+    assert not any(case.random_seed is not None for case in truth.cases)
+    assert any(line.startswith("random weights: not asked of a model of more than") for line in truth.not_judged)

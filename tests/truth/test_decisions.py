@@ -40,6 +40,30 @@ def test_an_index_that_noise_changes_is_open_and_so_is_the_row_that_it_chooses()
     assert "score" not in found
 
 
+def fixed(*shapes: tuple[int, ...]) -> Signature:
+    """The signature with a batch of two in its input, and outputs of these shapes."""
+    outputs = (each.model_copy(update={"shape": own}) for each, own in zip(SIGNATURE.outputs, shapes, strict=True))
+    x = InputSpec(name="x", shape=(2, 3), dtype="float32")
+    return Signature(inputs=(x,), outputs=tuple(outputs))
+
+
+def test_rows_are_rows_where_the_batch_is_fixed() -> None:
+    """One open index leaves its row open, and not all of them."""
+    exact = answers([[0, 1], [2, 1]], [[1, 2, 3], [4, 5, 6]], [1.0, 2.0])
+    other = answers([[0, 1], [1, 2]], [[1.5, 2, 3], [6, 5, 4]], [1.0, 2.0 + 1e-6])
+    found = open_elements(fixed((2, 3), (2, 2), (2,)), exact, [exact, other])
+    assert found["chosen"].tolist() == [[False] * 3, [True] * 3]
+    assert found["index"].tolist() == [[False, False], [True, True]]
+
+
+def test_an_output_without_rows_leaves_all_open_where_the_batch_is_fixed() -> None:
+    """Where an output's first axis is not the batch, nobody knows whose element is whose."""
+    exact = answers([[0, 1], [2, 1]], [[1, 2, 3], [4, 5, 6]], [[1.0, 2.0]])
+    other = answers([[0, 1], [1, 2]], [[1.5, 2, 3], [6, 5, 4]], [[1.0, 2.0]])
+    found = open_elements(fixed((2, 3), (2, 2), (1, 2)), exact, [exact, other])
+    assert found["chosen"].all()
+
+
 def test_a_float_that_jumps_where_every_index_is_decided_is_judged() -> None:
     """Its noise is what its budget is made of."""
     exact = answers([[0, 1], [2, 1]], [[1, 2, 3], [4, 5, 6]], [1.0, 2.0])
@@ -153,3 +177,5 @@ def test_a_model_that_ranks_closed_scores_is_exported(tmp_path) -> None:
         folder = tmp_path / str(seed)
         pipeline.export_bundle(model, folder, options=pipeline.ExportOptions(formats=("onnx",)))
         assert onnx.load(folder / "model.onnx").graph.output[0].name == "places"
+        told = [line for line in (folder / bundle.CARD).read_text().splitlines() if "leave open" in line]
+        assert [line.split(":")[:2] for line in told] == [["Not judged", " output 'places'"]]

@@ -6,15 +6,19 @@ from dataclasses import replace
 
 import keras
 import numpy as np
+import onnxruntime
 import pytest
 from keras import layers, ops
 
 import pipeline
 from pipeline import bundle
-from pipeline.budget_rule import UNLIKE, are_unlike, derived_by_feature, feature_errors, largest_error
+from pipeline.budget_rule import UNLIKE, are_unlike, derived_by_feature, feature_errors, largest_error, stated
+from pipeline.export.onnx_model import export_onnx
+from pipeline.graph.flatten import flatten_labelled
+from pipeline.graph.read import read
 from pipeline.oracle.freeze import freeze
 from pipeline.subsets import reduced
-from pipeline.verify.frozen_truth import check_truth
+from pipeline.verify.frozen_truth import check_truth, told
 from pipeline.verify.output_error import OutputError, judge_output
 
 
@@ -87,6 +91,33 @@ def test_gates_that_are_all_but_closed_raise_no_alarm(tmp_path) -> None:
     off[:, 0] += np.float32(2**-23)
     (spec,) = truth.signature.outputs
     assert judge_output(spec, case, {name: off}, truth.budget(name, "random")).holds
+
+
+def test_without_a_reference_a_small_feature_is_told_of_and_not_judged_by_its_own_scale(tmp_path) -> None:
+    """A sound file is off by a quarter of what a closed gate before a large state leaves: only noise tells that.
+
+    Where there is no float64 model to make noise in, the scale of the whole is all there is, and the verdict says so.
+    """
+    x, state, gate = keras.Input((4,), name="x"), layers.Dense(1), layers.Dense(1)
+    kept = 1e3 * state(x) * ops.sigmoid(gate(x) - 18.0)
+    model = keras.Model(x, layers.Concatenate(name="y")([1e4 * state(x), kept]))
+    rng = np.random.default_rng(0)
+    for layer in (state, gate):
+        layer.set_weights([rng.normal(size=(4, 1)), np.zeros(1)])
+    truth = freeze(model, tmp_path, effort="quick")
+    export_onnx(flatten_labelled(model), read(model), truth.signature, opset=18).save(tmp_path / "model.onnx")
+    rows = rng.normal(size=(257, 4)).astype(np.float32)
+    (answer,) = onnxruntime.InferenceSession(tmp_path / "model.onnx").run(None, {"x": rows})
+    errors, scales = feature_errors(answer, np.asarray(model.predict(rows, verbose=0)))
+    stated_ = stated("y", "random", ["float32"])
+    assert errors[1] > 20 * stated_.at(scales[1])
+    assert errors[1] < stated_.at(scales[0])
+    cases = bundle.read_cases(tmp_path / bundle.SAMPLES, truth)
+    plain = tuple(bundle.CaseArrays(each.case, each.inputs, each.float32, None) for each in cases)
+    weaker = truth.model_copy(update={"no_float64": "layer 'own' casts"})
+    (line,) = (line for line in told(weaker, plain) if "features" in line)
+    assert line.startswith("output 'y': its features have scales from ")
+    assert not any("features" in line for line in told(truth, cases))
 
 
 def test_features_of_like_scales_are_judged_together(tmp_path) -> None:

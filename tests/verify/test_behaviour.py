@@ -18,7 +18,7 @@ from pipeline.graph.flatten import flatten_labelled
 from pipeline.graph.read import read
 from pipeline.graph.unshare import unshare
 from pipeline.oracle.freeze import freeze
-from pipeline.records import Verdict
+from pipeline.records import Check, Verdict
 from pipeline.store import write_record
 from pipeline.verify import onnx_half, savedmodel_half
 from tests.zoo.subject import Subject, export
@@ -104,6 +104,24 @@ def test_a_saved_model_of_two_variables_does_not_follow(subject: Subject, tmp_pa
     assert not [name for name in failed(verdict) if "within budget" in name]
 
 
+@pytest.mark.parametrize("is_planned", [True, False])
+def test_a_saved_model_whose_rounds_are_gone_fails(subject: Subject, tmp_path: Path, is_planned: bool) -> None:
+    """It has no weight map to tell what is shared: the frozen truth does, and its plan."""
+    export_saved_model(subject.model, subject.truth.signature, tmp_path / "saved_model")
+    left = tuple(case for case in subject.truth.cases if not case.is_moved)
+    changes: dict[str, object] = {"cases": left} if is_planned else {"cases": left, "shared": ()}
+    write_record(tmp_path / "truth.json", subject.truth.model_copy(update=changes))
+    (tmp_path / "samples.npz").write_bytes((subject.folder / "samples.npz").read_bytes())
+    verdict = savedmodel_half.verify(tmp_path / "saved_model", tmp_path)
+    assert "frozen truth" in failed(verdict)
+    if is_planned:
+        check = next(check for check in verdict.checks if FOLLOWS in check.name)
+        assert (check.passed, check.detail) == (
+            False,
+            "not asked: 'gru/gru_cell/kernel', 'gru/gru_cell/recurrent_kernel', 'gru/gru_cell/bias'",
+        )
+
+
 def test_two_weights_of_one_name_are_told_apart_by_their_values(tmp_path: Path) -> None:
     """A sound SavedModel of two layers of one name, whose variables bear one name too."""
     found = export("two_layers_of_one_name", tmp_path)
@@ -122,6 +140,112 @@ def test_variables_that_nothing_tells_apart_are_said_to_be_in_doubt(subject: Sub
     verdict = savedmodel_half.verify(tmp_path / "saved_model", tmp_path)
     assert not [check for check in verdict.checks if FOLLOWS in check.name]
     assert "saved_model follows each shared weight: it is in doubt which variable is which" in verdict.not_judged
+
+
+# --- weights that are no floating-point numbers ---
+
+
+@keras.saving.register_keras_serializable("tests")
+class Chosen(layers.Layer):
+    """Some of the features, in an order, times whole numbers; and what a mask leaves of them."""
+
+    def build(self, input_shape: tuple[int, ...]) -> None:
+        """The weights, none of them a floating-point number."""
+        own = {"order": ("int32", [2, 0, 1]), "times": ("int64", [5, -7, 40]), "kept": ("bool", [True, False, True])}
+        for name, (dtype, values) in own.items():
+            weight = self.add_weight(shape=(3,), dtype=dtype, name=name, initializer="zeros", trainable=False)
+            weight.assign(values)
+            setattr(self, name, weight)
+
+    def call(self, x: keras.KerasTensor) -> keras.KerasTensor:
+        """The features that are looked up, multiplied and masked."""
+        chosen = keras.ops.take(x, self.order, axis=-1) * keras.ops.cast(self.times, x.dtype)
+        return keras.ops.where(self.kept, chosen, x)
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A layer called twice whose weights are integers and truth values; its file beside the frozen truth."""
+    folder = tmp_path_factory.mktemp("whole")
+    chosen, (a, b) = Chosen(name="chosen"), (keras.Input((3,), name=name) for name in "ab")
+    model = keras.Model([a, b], layers.Concatenate()([chosen(a), layers.Dense(2)(chosen(b))]))
+    truth = freeze(model, folder, effort="quick")
+    export_onnx(flatten_labelled(model), read(model), truth.signature, opset=18).save(folder / "model.onnx")
+    export_saved_model(model, truth.signature, folder / "saved_model")
+    return folder
+
+
+def test_integers_and_truth_values_are_moved_too(whole: Path) -> None:
+    """In both artifacts: a sound one follows."""
+    halves = (onnx_half.verify(whole / "model.onnx", whole), savedmodel_half.verify(whole / "saved_model", whole))
+    for verdict in halves:
+        check = next(check for check in verdict.checks if FOLLOWS in check.name)
+        assert (check.passed, check.detail) == (True, "3 weights in 3 rounds")
+
+
+@pytest.mark.parametrize("weight", ["chosen/order", "chosen/times", "chosen/kept"])
+def test_a_copy_of_whole_numbers_is_named(weight: str, whole: Path, tmp_path: Path) -> None:
+    """One call site reads its own."""
+    check = with_a_copy(whole, tmp_path, weight)
+    assert not check.passed
+    assert check.detail.startswith(f"weight {weight!r} is not followed")
+
+
+def test_a_kernel_in_int8_with_a_copy_does_not_follow(tmp_path: Path) -> None:
+    """Quantised layers: kernels and tables are asked beside their scales."""
+    found = export("int8_pair", tmp_path, effort="quick")
+    assert isinstance(found, Subject)
+    sound = next(check for check in found.verdict.checks if FOLLOWS in check.name)
+    assert (sound.passed, sound.detail) == (True, "8 weights in 5 rounds")
+    (tmp_path / "spoilt").mkdir()
+    check = with_a_copy(tmp_path, tmp_path / "spoilt", "dense/kernel")
+    assert not check.passed
+    assert check.detail.startswith("weight 'dense/kernel' is not followed")
+
+
+# --- several faults at once ---
+
+
+@pytest.fixture(scope="module")
+def three(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Three kernels, called twice, that hide nothing: rounds are asked on the model's own weights."""
+    folder = tmp_path_factory.mktemp("three")
+    keras.utils.set_random_seed(0)
+    shared = [layers.Dense(4, use_bias=False, name=f"dense{number}") for number in range(3)]
+    a, b = keras.Input((4,), name="a"), keras.Input((4,), name="b")
+
+    def tower(x: keras.KerasTensor) -> keras.KerasTensor:
+        for layer in shared:
+            x = layer(x)
+        return x
+
+    model = keras.Model([a, b], layers.Concatenate()([tower(a), tower(b)]))
+    truth = freeze(model, folder, effort="quick")
+    export_onnx(flatten_labelled(model), read(model), truth.signature, opset=18).save(folder / "model.onnx")
+    return folder
+
+
+def test_of_two_copies_no_third_weight_is_accused(three: Path, tmp_path: Path) -> None:
+    """The rounds that fail are those of the third. The names of nodes tell who reads what."""
+    first, second, innocent = bundle.read_truth(three).shared
+    check = with_a_copy(three, tmp_path, first, second)
+    assert not check.passed
+    assert f"weight {first!r} is not followed: " in check.detail
+    assert f"weight {second!r} is not followed: " in check.detail
+    assert innocent not in check.detail
+
+
+def test_where_nothing_else_tells_weights_are_candidates(three: Path, tmp_path: Path) -> None:
+    """In a file whose nodes have no names one weight explains the rounds, and so do two others together."""
+    first, second, third = bundle.read_truth(three).shared
+    check = with_a_copy(three, tmp_path, first, second, is_named=False)
+    assert not check.passed
+    assert check.detail.startswith(
+        f"weight {third!r} is not followed, or several of {first!r}, {second!r}, {third!r} are not: "
+        "the rounds round1, round2, round3 that failed don't tell"
+    )
+    check = with_a_copy(three, tmp_path, second, is_named=False)
+    assert check.detail.startswith(f"weight {second!r} is not followed (rounds round2, round3)")
 
 
 # --- many weights -------------------------------------------------------------------------------------------------
@@ -164,19 +288,32 @@ def test_two_hundred_weights_are_asked_in_nine_rounds(deep: Path) -> None:
 @pytest.mark.parametrize("weight", ["dense0/kernel", "dense50/bias", "dense99/kernel"])
 def test_a_copy_of_one_weight_of_two_hundred_is_named(weight: str, deep: Path, tmp_path: Path) -> None:
     """The first, one in the middle, the last: equal to the shared one, read by one of two call sites."""
-    proto = onnx.load(deep / "model.onnx")
-    copy = onnx.TensorProto()
-    copy.CopyFrom(next(tensor for tensor in proto.graph.initializer if tensor.name == weight))
-    copy.name = "copy"
-    proto.graph.initializer.append(copy)
-    reader = [node for node in proto.graph.node if weight in node.input][-1]
-    reader.input[list(reader.input).index(weight)] = "copy"
-    onnx.save(proto, tmp_path / "model.onnx")
-    for name in ("truth.json", "samples.npz"):
-        (tmp_path / name).write_bytes((deep / name).read_bytes())
-    check = next(check for check in onnx_half.verify(tmp_path / "model.onnx", tmp_path).checks if FOLLOWS in check.name)
+    check = with_a_copy(deep, tmp_path, weight)
     assert not check.passed
     assert check.detail.startswith(f"weight {weight!r} is not followed")
+
+
+def with_a_copy(sound: Path, folder: Path, *weights: str, is_named: bool = True) -> Check:
+    """What is said of a sound file in which the last reader of some weights reads a copy of each."""
+    proto = onnx.load(sound / "model.onnx")
+    for weight in weights:
+        give_a_copy(proto, weight)
+    for node in proto.graph.node:
+        node.name = node.name if is_named else ""
+    onnx.save(proto, folder / "model.onnx")
+    for name in ("truth.json", "samples.npz"):
+        (folder / name).write_bytes((sound / name).read_bytes())
+    return next(check for check in onnx_half.verify(folder / "model.onnx", folder).checks if FOLLOWS in check.name)
+
+
+def give_a_copy(proto: onnx.ModelProto, weight: str) -> None:
+    """The last node that reads a weight reads its own from here on."""
+    copy = onnx.TensorProto()
+    copy.CopyFrom(next(tensor for tensor in proto.graph.initializer if tensor.name == weight))
+    copy.name = f"copy of {weight}"
+    proto.graph.initializer.append(copy)
+    reader = [node for node in proto.graph.node if weight in node.input][-1]
+    reader.input[list(reader.input).index(weight)] = copy.name
 
 
 def test_a_weight_that_no_case_moves_fails_by_its_name(deep: Path, tmp_path: Path) -> None:

@@ -9,10 +9,13 @@ import numpy as np
 import pytest
 
 from pipeline import bundle
-from pipeline.budget_rule import CEILING, derived, is_stated, stated
+from pipeline.budget_rule import CEILING, derived, stated, stated_for
 from pipeline.records import Budget, Truth
 from pipeline.verify import onnx_half
+from pipeline.verify.behaviour import check_behaviour
 from pipeline.verify.frozen_truth import check_truth, told
+from pipeline.verify.parity import Run
+from pipeline.verify.verdict import verify_directory
 from tests.faults import bundle_faults
 from tests.zoo.subject import Subject, export
 
@@ -27,13 +30,17 @@ def subject(tmp_path_factory) -> Subject:
 
 @pytest.fixture(scope="module")
 def sealed(tmp_path_factory) -> Path:
-    """A sound bundle."""
+    """A sound bundle, of a model whose biases hide a loss: it is asked with random weights too."""
     import pipeline
     from tests.zoo.subject import fresh_model
 
     folder = tmp_path_factory.mktemp("bundles") / "sound"
     options = pipeline.ExportOptions(formats=("onnx",))
-    pipeline.export_bundle(fresh_model("dense_on_two_views"), folder, options=options)
+    model = fresh_model("dense_on_two_views")
+    for weight in model.weights:
+        if weight.path.endswith("bias"):
+            weight.assign(np.zeros(weight.shape))
+    pipeline.export_bundle(model, folder, options=options)
     return folder
 
 
@@ -43,8 +50,18 @@ def sealed(tmp_path_factory) -> Path:
         ("a resealed manifest with wider budgets", "does not follow from the answers"),
         ("a resealed manifest with stated budgets", "is stated, though there is a float64 reference"),
         ("a resealed manifest that denies the float64 reference", "says that there is no float64 reference"),
+        (
+            "a resealed bundle without float64 answers and with bfloat16s budgets",
+            "is stated for bfloat16, in which nothing of the artifact is",
+        ),
+        (
+            "a resealed bundle without float64 answers because of its size",
+            "it says that 'its 600,000,000 weights would take 4.5 GiB in float64', and the model has",
+        ),
         ("a resealed manifest with more noise", "of its scale, above 0.1"),
         ("a resealed manifest without a kind of cases", "holds no case of kind"),
+        ("a resealed manifest with the round of all alone", "no case 'round1', which was planned"),
+        ("a resealed manifest planned with the round of all alone", "in the same rounds"),
         ("a resealed archive in which answers are declared open", "left open"),
     ],
 )
@@ -61,12 +78,54 @@ def test_a_bundle_sealed_again_is_caught_by_its_frozen_truth(
     assert why in next(check.detail for check in failed if check.name == "frozen truth")
 
 
+def test_a_manifest_and_its_truth_are_of_one_format(sealed: Path, tmp_path: Path) -> None:
+    """A truth of format 1 in a manifest of format 2 would be held against no plan."""
+    spoilt = tmp_path / "spoilt"
+    shutil.copytree(sealed, spoilt)
+    assert bundle_faults.FAULTS["a resealed manifest whose truth is of format 1"](spoilt)
+    (check,) = verify_directory(spoilt).checks
+    assert (check.name, check.passed) == ("manifest.json", False)
+    assert "is of format 2, and the frozen truth in it of format 1" in check.detail
+
+
+def test_the_case_of_random_weights_is_missed(sealed: Path, tmp_path: Path) -> None:
+    """By the plan, which says that there was to be one."""
+    spoilt = tmp_path / "spoilt"
+    shutil.copytree(sealed, spoilt)
+    assert bundle_faults.without_the_case_of_random_weights(spoilt)
+    failed = [check for check in onnx_half.verify(spoilt / "model.onnx", spoilt).checks if not check.passed]
+    assert "no case 'random_weights', which was planned" in failed[0].detail
+
+
+def test_rounds_that_nobody_planned_fail_by_the_weight_map(sealed: Path, tmp_path: Path) -> None:
+    """The plan and the truth say that nothing is shared; the file's weight map tells."""
+    spoilt = tmp_path / "spoilt"
+    shutil.copytree(sealed, spoilt)
+    assert bundle_faults.FAULTS["a resealed manifest without its rounds"](spoilt)
+    checks = onnx_half.verify(spoilt / "model.onnx", spoilt).checks
+    failed = {check.name: check.detail for check in checks if not check.passed}
+    assert "not asked: " in failed["onnx follows each shared weight"]
+
+
+def test_a_round_that_gave_no_answer_is_no_fault_where_the_record_says_why(subject: Subject) -> None:
+    """Of that round, not of one whose number begins alike."""
+    cases = bundle.read_cases(subject.folder / bundle.SAMPLES, subject.truth)
+    left = tuple(case for case in cases if case.case.key != "round1")
+    budgets = tuple(each for each in subject.truth.budgets if "round 1" not in each.kind)
+    truth = subject.truth.model_copy(update={"cases": tuple(case.case for case in left), "budgets": budgets})
+    assert "no case 'round1', which was planned" in check_truth(truth, left).detail
+    for key, is_told in (("round1", True), ("round17", False)):
+        told_why = truth.model_copy(update={"not_judged": (f"case {key} (moved, 3 rows): Keras gave no answer",)})
+        assert check_truth(told_why, left).passed == is_told
+
+
 def test_stated_budgets_are_those_of_the_table() -> None:
     """For some precision; no other number."""
     budget = stated("y", "random", ["float16"])
-    assert is_stated(budget)
-    assert not is_stated(budget.model_copy(update={"relative": 0.5}))
-    assert not is_stated(budget.model_copy(update={"absolute": 1.0}))
+    assert stated_for(budget) == ("float16",)
+    assert stated_for(stated("y", "random", ["float32"])) == ("float64", "float32")
+    assert not stated_for(budget.model_copy(update={"relative": 0.5}))
+    assert not stated_for(budget.model_copy(update={"absolute": 1.0}))
 
 
 def test_a_budget_above_the_ceiling_is_told_by_name_where_inputs_are_no_ordinary_ones(subject: Subject) -> None:
@@ -86,6 +145,29 @@ def _with_noise(budget: Budget, noise: float) -> Budget:
     return budget.model_copy(update={"noise": noise, "relative": found.relative})
 
 
+def test_a_round_above_the_ceiling_counts_as_not_asked(subject: Subject) -> None:
+    """What it says of a weight is nothing. Where another round decides, the weight is asked."""
+    cases = bundle.read_cases(subject.folder / bundle.SAMPLES, subject.truth)
+    asked: list[str] = []
+
+    def perturbing(case: bundle.CaseArrays) -> Run:
+        asked.append(case.case.key)
+        return lambda _: case.float32  # type: ignore[return-value]
+
+    for noisy, weights in (("round 1", ()), ("", subject.truth.shared)):
+        budgets = (
+            _with_noise(each, 0.3) if "shared weights moved" in each.kind and noisy in each.kind else each
+            for each in subject.truth.budgets
+        )
+        truth = subject.truth.model_copy(update={"budgets": tuple(budgets)})
+        check = check_behaviour("onnx", truth, cases, truth.shared, perturbing)
+        assert check.passed == (not weights), check.detail
+        assert all(repr(weight) in check.detail for weight in weights)
+    assert "not asked: " in check.detail
+    assert "budgets of round1, round2, round3 are above 0.1 and decide nothing" in check.detail
+    assert "round1" in asked, "what fails a budget so wide fails all the same"
+
+
 def test_a_kind_that_was_not_asked_is_no_fault_where_the_record_says_why(subject: Subject) -> None:
     """And is told."""
     cases = bundle.read_cases(subject.folder / bundle.SAMPLES, subject.truth)
@@ -101,7 +183,21 @@ def test_truths_of_format_1_are_read_as_they_were(subject: Subject) -> None:
     cases = bundle.read_cases(subject.folder / bundle.SAMPLES, subject.truth)
     left, truth = _without_zeros(subject, cases)
     assert not check_truth(truth, left).passed
-    assert check_truth(truth.model_copy(update={"format": 1}), left).passed
+    unmoved = tuple(case for case in left if not case.case.is_moved)
+    kinds = {case.case.kind for case in unmoved}
+    old = {
+        "format": 1,
+        "plan": None,
+        "shared": (),
+        "cases": tuple(case.case for case in unmoved),
+        "budgets": tuple(each for each in truth.budgets if each.kind in kinds),
+    }
+    first = truth.model_copy(update=old)
+    assert check_truth(first, unmoved).passed
+    (line,) = told(first, unmoved)
+    assert line.startswith("format 1: ")
+    assert "not checked" in line
+    assert "what only format 2 has" in check_truth(first.model_copy(update={"plan": truth.plan}), unmoved).detail
 
 
 def _without_zeros(

@@ -1,10 +1,12 @@
 import shutil
 
+import numpy as np
 import pytest
 import tensorflow as tf
 
 from pipeline.bundle import read_manifest
 from pipeline.records import TensorSpec
+from pipeline.store import digest
 from pipeline.verify.savedmodel_half import _paired, verify
 from pipeline.verify.verdict import verify_directory
 from tests.small_bundle import BIAS, KERNEL, SIGNATURE, WIDTH, write_bundle, write_manifest
@@ -152,6 +154,30 @@ def test_the_feed_is_what_was_frozen(tmp_path):
     module.serve = serve
     tf.saved_model.save(module, str(folder / "saved_model"), signatures=serve.get_concrete_function(**specs()))
     assert "saved_model output 'joined' within budget" in failed(judged(seal(folder)))
+
+
+@pytest.mark.parametrize(("relative", "precision"), [(1e-1, "bfloat16"), (2e-2, "float16"), (5e-2, "int8")])
+def test_a_savedmodel_is_not_judged_by_the_budget_of_a_precision_that_it_has_not(tmp_path, relative, precision):
+    """It computes in float32 alone."""
+    folder = bundle_with(tmp_path / "views")
+    path = folder / "samples.npz"
+    with np.load(path) as archive:
+        kept = {key: archive[key] for key in archive.files if "/f64/" not in key}
+    np.savez_compressed(path, **kept)
+    truth = read_manifest(folder).truth
+    budget = truth.budgets[0].model_copy(update={"rule": "stated", "absolute": 1e-6, "relative": relative})
+    changes = {"budgets": (budget,), "no_float64": "layer 'own' casts", "samples": digest(path)}
+    write_manifest(folder, truth.model_copy(update=changes))
+    assert f"is stated for {precision}, in which nothing of the artifact is" in failed(judged(folder))["frozen truth"]
+
+
+def test_what_keras_was_not_asked_is_told_of_a_savedmodel_alone(tmp_path):
+    """Where there is no ONNX file to say it."""
+    folder = bundle_with(tmp_path / "views")
+    told = {"not_judged": ("case zeros: Keras gave no answer",), "notes": ("Keras differs from itself",)}
+    write_manifest(folder, read_manifest(folder).truth.model_copy(update=told))
+    verdict = judged(folder)
+    assert {"case zeros: Keras gave no answer", "Keras differs from itself"} <= set(verdict.not_judged)
 
 
 def test_a_savedmodel_that_stores_a_weight_twice_fails(tmp_path):

@@ -146,7 +146,7 @@ def test_a_savedmodel_without_tensorflow_is_not_judged_and_that_is_said(tmp_path
     monkeypatch.setitem(sys.modules, "tensorflow", None)
     verdict = verify_directory(folder)
     assert verdict.passed
-    assert verdict.not_judged == ("saved_model: needs TensorFlow (pip install 'shared-layers[train]')",)
+    assert verdict.not_judged[0] == "saved_model: needs TensorFlow (pip install 'shared-layers[train]')"
     assert "not judged: saved_model" in str(verdict)
 
 
