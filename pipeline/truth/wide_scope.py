@@ -24,6 +24,7 @@ from keras.src.backend import config
 from keras.src.backend.common import variables
 
 from pipeline.graph.patching import replaced
+from pipeline.truth.wide_convolution import convolving_in_groups
 from pipeline.truth.wide_resize import resizing_in_float64
 
 NARROW = frozenset({"float16", "bfloat16", "float32"})
@@ -49,6 +50,7 @@ def computing_in_float64() -> Iterator[None]:
                 stack.enter_context(replaced(backend.numpy, name, _asked_in_float64(function)))
         stack.enter_context(replaced(backend.numpy, "signbit", _signbit))
         stack.enter_context(resizing_in_float64())
+        stack.enter_context(convolving_in_groups())
         keras.config.set_dtype_policy("float64")
         stack.callback(keras.config.set_dtype_policy, before)
         yield
