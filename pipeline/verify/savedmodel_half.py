@@ -17,6 +17,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+
+from pipeline.quiet import load_tensorflow_alone
+
+# ruff: noqa: E402
+load_tensorflow_alone()  # before the next line would load Keras too
+
 import tensorflow as tf
 
 from pipeline import bundle, weight_values
