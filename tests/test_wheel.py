@@ -63,7 +63,9 @@ def test_the_wheel_holds_every_module_and_nothing_else(wheel) -> None:
 def test_a_bundle_runs_from_the_wheel_without_tensorflow(wheel, tmp_path) -> None:
     """In another folder, and with the answers of Keras."""
     model = ZOO["sequential_triplet"]()
-    pipeline.export_bundle(model, tmp_path / "bundle", options=pipeline.ExportOptions(formats=("onnx",)))
+    pipeline.export_bundle(
+        model, tmp_path / "bundle", options=pipeline.ExportOptions(formats=("onnx",), effort="quick")
+    )
     site = tmp_path / "site"
     zipfile.ZipFile(wheel).extractall(site)
     (tmp_path / "deploy.py").write_text(textwrap.dedent(DEPLOY))

@@ -106,7 +106,7 @@ def test_the_saved_model_holds_against_frozen_truth(name: str, tmp_path) -> None
     """Through tf.saved_model.load and through the session that servers use; its variables are the weights, once."""
     model = SERVED[name]()
     fill(model, 0)
-    truth = freeze(model, tmp_path)
+    truth = freeze(model, tmp_path, effort="quick")
     export_saved_model(flatten(model), truth.signature, tmp_path / "saved_model")
     assert failures(savedmodel_half.verify(tmp_path / "saved_model", tmp_path)) == []
     assert megabytes_of_variables(tmp_path / "saved_model") < (1.05 * 4 * model.count_params() + 2**16) / 2**20

@@ -131,6 +131,6 @@ def test_models_convert_alike_with_their_weights_as_inputs(name: str, least: int
     monkeypatch.setattr(large_weights, "MOST_BYTES", 0)
     monkeypatch.setattr(large_weights, "LEAST_BYTES", least)
     model = ZOO[name]()
-    truth = freeze(model, tmp_path)
+    truth = freeze(model, tmp_path, effort="quick")
     write_artifacts(model, truth.signature, {}, ExportOptions(formats=("onnx",)), tmp_path)
     assert failures(onnx_half.verify(tmp_path / "model.onnx", tmp_path)) == []

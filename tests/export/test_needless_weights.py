@@ -16,7 +16,9 @@ def test_a_submodels_unread_output_keeps_its_weights_in_the_map(tmp_path) -> Non
     backbone = keras.Model(words, {"sequence": sequence, "pooled": pooled}, name="backbone")
     left, right = keras.Input((5, 4), name="left"), keras.Input((5, 4), name="right")
     gap = layers.Subtract(name="gap")([backbone(left)["sequence"], backbone(right)["sequence"]])
-    bundle = pipeline.export_bundle(keras.Model([left, right], gap), tmp_path / "pair")
+    bundle = pipeline.export_bundle(
+        keras.Model([left, right], gap), tmp_path / "pair", options=pipeline.ExportOptions(effort="quick")
+    )
     unread = {entry.weight for entry in bundle.manifest.weight_map if entry.initializer is None}
     assert unread == {"pooled/kernel", "pooled/bias"}
     verdict = pipeline.verify_bundle(tmp_path / "pair")

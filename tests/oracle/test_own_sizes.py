@@ -25,14 +25,16 @@ def model_of(function: Callable[..., Any], **options: Any) -> keras.Model:
 @pytest.mark.parametrize("pool", [ops.adaptive_average_pool, ops.adaptive_max_pool])
 def test_an_output_has_the_rank_that_tensorflow_gives_it(pool, tmp_path) -> None:
     """Keras counts an axis too many; the batch is told from an axis twice as long."""
-    truth = freeze(model_of(lambda x: pool(x, (3, 4), data_format="channels_last"), shape=(8, 6, 2)), tmp_path)
+    truth = freeze(
+        model_of(lambda x: pool(x, (3, 4), data_format="channels_last"), shape=(8, 6, 2)), tmp_path, effort="quick"
+    )
     assert truth.signature.outputs[0].shape == ("batch", 3, 4, 2)
 
     def twice(x):
         pooled = pool(x, (3, 4), data_format="channels_last")
         return ops.concatenate([pooled, pooled], axis=0)
 
-    doubled = freeze(model_of(twice, shape=(8, 6, 2)), tmp_path)
+    doubled = freeze(model_of(twice, shape=(8, 6, 2)), tmp_path, effort="quick")
     assert doubled.signature.outputs[0].shape == (f"{doubled.signature.outputs[0].name}_axis0", 3, 4, 2)
 
 
@@ -40,7 +42,7 @@ def test_an_output_has_the_rank_that_tensorflow_gives_it(pool, tmp_path) -> None
 def test_a_size_that_numbers_decide_is_refused(function, tmp_path) -> None:
     """By the output's name, with the way out."""
     with pytest.raises(BadInput, match=r"^output '(where|nonzero|unique).*the numbers fed decide its size.*a mask"):
-        freeze(model_of(function, batch_shape=(6,), dtype="float32"), tmp_path)
+        freeze(model_of(function, batch_shape=(6,), dtype="float32"), tmp_path, effort="quick")
 
 
 def test_sizes_that_follow_from_the_inputs_pass() -> None:
@@ -59,5 +61,5 @@ def test_sizes_that_follow_from_the_inputs_pass() -> None:
 def test_what_needs_fixed_sizes_is_refused_by_its_name(tmp_path) -> None:
     """Keras can't trace it for a free batch; with a fixed one it runs."""
     with pytest.raises(BadInput, match=r"\(in Gcd\).*fix them \(keras.Input\(batch_shape=...\)"):
-        freeze(model_of(lambda x: ops.gcd(x, x + 6), shape=(3,), dtype="int32"), tmp_path)
-    freeze(model_of(lambda x: ops.gcd(x, x + 6), batch_shape=(2, 3), dtype="int32"), tmp_path)
+        freeze(model_of(lambda x: ops.gcd(x, x + 6), shape=(3,), dtype="int32"), tmp_path, effort="quick")
+    freeze(model_of(lambda x: ops.gcd(x, x + 6), batch_shape=(2, 3), dtype="int32"), tmp_path, effort="quick")
