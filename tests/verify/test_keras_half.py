@@ -42,7 +42,7 @@ def conv_in(view: keras.KerasTensor) -> keras.KerasTensor:
 
 def spoilt(model: keras.Model, folder: Path, spoil: Spoil) -> Path:
     """The model's ONNX file with something changed, beside its frozen truth."""
-    truth = freeze(model, folder, effort="quick")
+    truth = freeze(model, folder)
     exported = export_onnx(flatten_labelled(model), read(model), truth.signature, opset=18)
     exported.save(folder / "model.onnx")
     proto = onnx.load(folder / "model.onnx")
