@@ -36,16 +36,16 @@ def convolving_in_groups() -> Iterator[None]:
         inputs, kernel = tf.convert_to_tensor(inputs), tf.convert_to_tensor(kernel)
         options = (_plain(strides), padding, data_format, _plain(dilation_rate))
         layout = data_format or keras.config.image_data_format()
-        axis = len(inputs.shape) - 1 if layout == "channels_last" else 1
-        channels, of_group = inputs.shape[axis], kernel.shape[-2]
-        if channels is None or channels == of_group:
+        channels, of_group = inputs.shape[-1], kernel.shape[-2]
+        # A CPU has kernels for channels that come last; the others are XLA's in groups or not.
+        if layout != "channels_last" or channels is None or channels == of_group:
             return original(inputs, kernel, *options)
         if of_group == 1 and len(inputs.shape) <= _MOST_DEPTHWISE:
             by_channel = tf.reshape(kernel, (*kernel.shape[:-2], channels, kernel.shape[-1] // channels))
             return backend.nn.depthwise_conv(inputs, by_channel, *options)
         groups = channels // of_group
-        pairs = zip(tf.split(inputs, groups, axis), tf.split(kernel, groups, -1), strict=True)
-        return tf.concat([original(part, own, *options) for part, own in pairs], axis)
+        pairs = zip(tf.split(inputs, groups, -1), tf.split(kernel, groups, -1), strict=True)
+        return tf.concat([original(part, own, *options) for part, own in pairs], -1)
 
     with replaced(backend.nn, "conv", conv):
         yield

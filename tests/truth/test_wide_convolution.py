@@ -18,6 +18,7 @@ GROUPED = {
     "one channel each": (layers.Conv2D(8, 3, groups=8, padding="same"), (9, 7, 8)),
     "two results of a channel": (layers.Conv2D(16, 3, groups=8, strides=2), (9, 9, 8)),
     "four groups, dilated": (layers.Conv2D(8, 3, groups=4, dilation_rate=2, padding="same"), (9, 7, 8)),
+    "channels first": (layers.Conv2D(4, 3, groups=2, data_format="channels_first"), (4, 9, 7)),
     "steps": (layers.Conv1D(6, 3, groups=3, padding="causal"), (9, 3)),
     "volumes": (layers.Conv3D(4, 2, groups=4), (5, 6, 4, 4)),
 }
