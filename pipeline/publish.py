@@ -133,6 +133,7 @@ def _judged(
     is_beside = apart is not None and own is scratch and (apart / TRUTH).is_file() and _is_judged(draft)
     rows = (apart,) if apart is not None and is_beside else ()
     with stage("verdict"):
+        asked.rest()  # the halves need the memory
         verdict, *on_rows = verify_by(scratch, rows, truth=own, waiting=waiting)
         failed = [(of_rows(each), truth) for each, truth in zip(on_rows, rows, strict=True) if not of_rows(each).passed]
         if verdict.passed and not failed:

@@ -31,6 +31,8 @@ Arrays = Mapping[str, np.ndarray]
 _LEAST_S, _TIMES = 120.0, 100.0
 # Of a case that only is to be reported.
 _LEAST_REPORTED_S = 20.0
+# Bytes of weights that are worth the seconds in which a process loads TensorFlow again.
+_WORTH_A_START = 1 << 28
 
 
 class Asked:
@@ -77,6 +79,11 @@ class Asked:
         """Ask for the weights that the model has now."""
         self.snapshot.take_again()
         self._hand_over()
+
+    def rest(self) -> None:
+        """Give back the memory of whoever answers, where it is much; the next question starts another process."""
+        if self.fixed().weight_bytes >= _WORTH_A_START:
+            self._oracle.close()
 
     def interrupt(self) -> None:
         """Have the question that another thread waits for end without an answer."""

@@ -54,8 +54,8 @@ def test_a_model_that_would_fill_the_memory_is_refused(tmp_path, monkeypatch) ->
         freeze(keras.Model(x, Outer()(x)), tmp_path, effort="quick")
 
 
-def test_noise_keeps_its_scale_when_the_process_is_started_again() -> None:
-    """A limit that one case reached must not make the budgets of those after it smaller."""
+def test_noise_keeps_its_scale_when_the_process_is_started_again(monkeypatch) -> None:
+    """A limit that one case reached, or memory that others needed, must not make later budgets smaller."""
     x = keras.Input((4,), name="x")
     model = keras.Model(x, layers.Dense(3)(layers.Dense(5, activation="tanh")(x)))
     ordinary = {"x": np.random.default_rng(0).normal(size=(8, 4)).astype(np.float32)}
@@ -63,7 +63,11 @@ def test_noise_keeps_its_scale_when_the_process_is_started_again() -> None:
     with asking_model.Asked(model) as asked:
         asked.answers(ordinary, asking_model.limits_of(1.0), draws=2, at_scale=True)
         before = asked.answers(small, asking_model.limits_of(1.0), draws=2)
-        asked._oracle.close()
+        asked.rest()
+        is_worth_a_start = asked._oracle._conversation is None
+        monkeypatch.setattr(asking_model, "_WORTH_A_START", 0)
+        asked.rest()
+        assert (is_worth_a_start, asked._oracle._conversation) == (False, None)
         after = asked.answers(small, asking_model.limits_of(1.0), draws=2)
     (output,) = before.float32
     for one, other in zip(before.noisy, after.noisy, strict=True):
