@@ -32,6 +32,7 @@ from pipeline.store import digest, digests, publishing, temporary_folder
 from pipeline.verify.child import NONE_READY, Half, Ready
 from pipeline.verify.failure import left_behind
 from pipeline.verify.keras_half import searched
+from pipeline.verify.one_by_one import told_apart
 from pipeline.verify.onnx_answers import answering
 from pipeline.verify.verdict import of_rows, tensorflow_ready, verify_by
 
@@ -139,6 +140,7 @@ def _judged(
         if verdict.passed and not failed:
             return verdict
         verdict, truth = failed[0] if verdict.passed else (verdict, own)
+        verdict = told_apart(verdict, asked, scratch / ONNX_FILE, truth)
         verdict = searched(verdict, model, asked.snapshot, scratch / ONNX_FILE, truth)
     left = left_behind(draft.model, verdict, scratch, is_kept=False)
     raise CheckFailed(f"{draft.model} is not published: {_first_failure(verdict)}; {left}")

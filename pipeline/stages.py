@@ -340,11 +340,13 @@ def _against_model(
     from pipeline.oracle.freeze import ask
     from pipeline.store import temporary_folder
     from pipeline.verify.keras_half import searched
+    from pipeline.verify.one_by_one import told_apart
 
     functional = as_functional(model)
     with temporary_folder("truth") as folder, calls_forgotten(), Asked(functional) as asked:
         ask(asked, folder, samples)
         *own, against_model = judged(folder)
+        against_model = told_apart(against_model, asked, onnx_file, folder)
         return (*own, searched(against_model, functional, asked.snapshot, onnx_file, folder))
 
 

@@ -55,12 +55,17 @@ class ParityFigure(Record):
 
 
 class Check(Record):
-    """One thing that was checked: what, whether it held, what was seen; `case` is the key of the case that tells."""
+    """One thing that was checked: what, whether it held, what was seen; `case` is the key of the case that tells.
+
+    `weights` are those that a failed one tells of. Where `is_open` some of them are at fault, and it can't say which.
+    """
 
     name: str
     passed: bool
     detail: str = ""
     case: str = ""
+    weights: tuple[str, ...] = ()
+    is_open: bool = False
 
 
 class FirstDifference(Record):

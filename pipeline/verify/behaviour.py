@@ -7,7 +7,8 @@ are moved together, in rounds; each weight is in other rounds than every other, 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 
 from pipeline.budget_rule import CEILING
 from pipeline.bundle import CaseArrays
@@ -74,13 +75,20 @@ def check_behaviour(
     found = {case.case.key: list(_faults(artifact, truth, case, perturbing(case))) for case in asked}
     failed = [case for case in asked if found[case.case.key]]
     unasked = _unasked(truth, decided, shared)
-    told = [_named(asked, failed, not_read or {})] if failed else []
+    named = _named(asked, failed, not_read or {}) if failed else None
+    told = [] if named is None else [named.text]
     told += [fault for case in failed[:1] for fault in found[case.case.key]]
-    told += [f"not asked: {_listed(unasked)}{_why(asked, decided)}"] if unasked else []
+    told += [f"not asked: {listed_names(unasked)}{_why(asked, decided)}"] if unasked else []
     weights = {name for case in asked for name in _moved(case)}
     detail = "; ".join(told) or (f"{len(weights)} weights in {len(asked)} rounds" if asked else _none_asked(shared))
-    first = failed[0].case.key if failed else ""
-    return Check(name=f"{artifact} {FOLLOWS}", passed=not told, detail=detail, case=first)
+    return Check(
+        name=f"{artifact} {FOLLOWS}",
+        passed=not told,
+        detail=detail,
+        case=failed[0].case.key if failed else "",
+        weights=() if named is None else named.weights,
+        is_open=named is not None and named.is_open,
+    )
 
 
 def _decides(truth: Truth, case: CaseArrays) -> bool:
@@ -121,7 +129,16 @@ def _none_asked(shared: Collection[str]) -> str:
     return f"not checked: format 1 does not say which of {len(shared)} shared weights were to be asked"
 
 
-def _named(asked: tuple[CaseArrays, ...], failed: list[CaseArrays], not_read: Mapping[str, tuple[str, ...]]) -> str:
+@dataclass(frozen=True)
+class _Named:
+    """What the rounds that failed tell, and of which weights; where `is_open` some of those are at fault."""
+
+    text: str
+    weights: tuple[str, ...]
+    is_open: bool = False
+
+
+def _named(asked: tuple[CaseArrays, ...], failed: list[CaseArrays], not_read: Mapping[str, tuple[str, ...]]) -> _Named:
     """The weights that the rounds which failed tell of, or those which they may be.
 
     A round fails by any weight in it, so that two weights fail the rounds of a third. One is named where a call site is
@@ -137,17 +154,25 @@ def _named(asked: tuple[CaseArrays, ...], failed: list[CaseArrays], not_read: Ma
     seen = {name: sites for name, sites in not_read.items() if name in fitting}
     if seen and (len(failed) == len(asked) or keys == set().union(*(fitting[name] for name in seen))):
         shown = list(seen.items())[:_NAMES_SHOWN]
-        return "; ".join(f"weight {name!r} is not followed: {', '.join(own)} reads another" for name, own in shown)
+        told = "; ".join(f"weight {name!r} is not followed: {', '.join(own)} reads another" for name, own in shown)
+        return _Named(told, tuple(seen))
     rounds_told = f"rounds {', '.join(sorted(keys))}"
     if keys != set().union(*fitting.values()):
-        return f"which weights are not followed, the {rounds_told} that failed don't tell"
+        told = f"which weights are not followed, the {rounds_told} that failed don't tell"
+        return _Named(told, tuple(in_rounds), is_open=True)
     needed = _needed(fitting, keys)
     if needed:
-        are = "weight {} is" if len(needed) == 1 else "weights {} are"
-        return f"{are.format(_listed(needed))} not followed ({rounds_told})"
+        return _Named(f"{not_followed(needed)} ({rounds_told})", tuple(fitting), is_open=len(needed) < len(fitting))
     alone = [name for name, own in fitting.items() if own == keys]
-    several = f"several of {_listed(list(fitting))} are not: the {rounds_told} that failed don't tell"
-    return f"weight {' or '.join(map(repr, alone))} is not followed, or {several}" if alone else several
+    several = f"several of {listed_names(list(fitting))} are not: the {rounds_told} that failed don't tell"
+    told = f"weight {' or '.join(map(repr, alone))} is not followed, or {several}" if alone else several
+    return _Named(told, tuple(fitting), is_open=True)
+
+
+def not_followed(names: Sequence[str]) -> str:
+    """That the artifact does not follow these weights."""
+    are = "weight {} is" if len(names) == 1 else "weights {} are"
+    return f"{are.format(listed_names(names))} not followed"
 
 
 def _needed(fitting: Mapping[str, set[str]], keys: set[str]) -> list[str]:
@@ -156,7 +181,8 @@ def _needed(fitting: Mapping[str, set[str]], keys: set[str]) -> list[str]:
     return [name for name, own in fitting.items() if any(counted[key] == 1 for key in own & keys)]
 
 
-def _listed(names: list[str]) -> str:
+def listed_names(names: Sequence[str]) -> str:
+    """Names for a message, the first few of many."""
     more = len(names) - _NAMES_SHOWN
     return ", ".join(map(repr, names[:_NAMES_SHOWN])) + (f" and {more} more" if more > 0 else "")
 
