@@ -159,7 +159,7 @@ class _Lengths:
     """The sizes at which an axis is tried: those that its rule admits, from the shortest at which the model ran."""
 
     def __init__(self, rule: AxisRule, shortest: int) -> None:
-        self._step = rule.multiple
+        self._rule, self._step = rule, rule.multiple
         self._most = None if rule.most is None else rule.rounded_down(rule.most)
         self._shortest = self._admitted(rule.rounded_up(max(rule.least, shortest)))
 
@@ -168,14 +168,15 @@ class _Lengths:
 
     def drawn(self, rng: np.random.Generator) -> int:
         longest = self.times(_LONGEST_IN_SHORTEST)
-        return self._step * int(rng.integers(self._shortest // self._step, longest // self._step + 1))
+        steps = int(rng.integers(self._shortest // self._step, longest // self._step + 1))
+        return self._step * steps + self._rule.remainder
 
     @property
     def usual(self) -> int:
         return (self._shortest + self.times(_LONGEST_IN_SHORTEST)) // 2
 
     def times(self, factor: int) -> int:
-        return self._admitted(factor * self._shortest)
+        return self._admitted(self._rule.rounded_up(factor * self._shortest))
 
     def longer_by(self, steps: int) -> int:
         return self._admitted(self._shortest + steps * self._step)

@@ -394,6 +394,7 @@ TABLE = AxisRule(most=32, reason="the table 'positions' has 32 rows")
         (TABLE, 33, "it must be at most 32, because the table 'positions' has 32 rows"),
         (AxisRule(multiple=4), 6, "it must be a multiple of 4"),
         (AxisRule(least=9, multiple=4, most=64), 8, "it must be a multiple of 4, at least 9, at most 64"),
+        (AxisRule(multiple=8, remainder=4), 8, "it must be 4 more than a multiple of 8"),
         (AxisRule(least=5, most=5), 4, "it must be exactly 5"),
         (AxisRule(least=5, multiple=8, most=15), 16, "it must be exactly 8"),
     ],
@@ -406,7 +407,13 @@ def test_a_size_that_the_model_does_not_take_is_refused_with_the_reason(rule, si
 
 
 @pytest.mark.parametrize(
-    ("rule", "sizes"), [(TABLE, (1, 32)), (AxisRule(least=9, multiple=4, most=64), (12, 64)), (AxisRule(), (1, 1000))]
+    ("rule", "sizes"),
+    [
+        (TABLE, (1, 32)),
+        (AxisRule(least=9, multiple=4, most=64), (12, 64)),
+        (AxisRule(least=92, multiple=8, remainder=4), (92, 100)),
+        (AxisRule(), (1, 1000)),
+    ],
 )
 def test_the_sizes_that_a_rule_admits_are_fed(rule, sizes):
     """The first and the last of them."""
@@ -418,6 +425,8 @@ def test_a_rule_that_admits_no_size_is_no_rule():
     """No multiple of 8 lies between 9 and 15; no id between 5 and 5."""
     with pytest.raises(ValueError, match="no size is a multiple of 8, at least 9, at most 15"):
         AxisRule(least=9, multiple=8, most=15)
+    with pytest.raises(ValueError, match="nothing leaves 8 when it is divided by 8"):
+        AxisRule(multiple=8, remainder=8)
     with pytest.raises(ValueError, match="ids from 5 and below 5"):
         InputSpec(name="ids", shape=(2,), dtype="int32", ids_below=5, ids_from=5)
 

@@ -54,21 +54,30 @@ class InputSpec(TensorSpec):
 
 
 class AxisRule(Record):
-    """Which sizes a free axis may have: multiples of `multiple`, from `least` to `most` (None: no end was found).
+    """Which sizes a free axis may have: from `least` to `most` (None: no end was found), each a multiple of `multiple`.
 
-    `reason` says why, for whoever is refused: `the table 'positions' has 32 rows`.
+    Where there is a `remainder`, they are larger than a multiple by it: a U-Net of unpadded convolutions takes 188, 204
+    or 220 pixels. `reason` says why, for whoever is refused: `the table 'positions' has 32 rows`.
     """
 
     least: AtLeastOne = 1
     most: AtLeastOne | None = None
     multiple: AtLeastOne = 1
+    remainder: Count = 0
     reason: str = ""
 
     @model_validator(mode="after")
     def _admits_a_size(self) -> AxisRule:
+        if self.remainder >= self.multiple:
+            raise ValueError(f"nothing leaves {self.remainder} when it is divided by {self.multiple}")
         if self.most is not None and self.smallest > self.most:
             raise ValueError(f"no size is {self.told()}")
         return self
+
+    @model_serializer(mode="wrap")
+    def _without_defaults(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Without a remainder as before there was any: readers that do not know it yet can read the record."""
+        return _without(handler(self), "remainder", 0)
 
     @property
     def smallest(self) -> int:
@@ -81,22 +90,23 @@ class AxisRule(Record):
         return self.most is not None and self.smallest <= self.most < self.smallest + self.multiple
 
     def rounded_up(self, size: int) -> int:
-        """`size`, or the next multiple above it, whatever the bounds."""
-        return -(-size // self.multiple) * self.multiple
+        """`size`, or the next one above it that is as `multiple` and `remainder` say, whatever the bounds."""
+        return size + (self.remainder - size) % self.multiple
 
     def rounded_down(self, size: int) -> int:
-        """`size`, or the next multiple below it, whatever the bounds."""
-        return size // self.multiple * self.multiple
+        """`size`, or the next one below it that is as `multiple` and `remainder` say, whatever the bounds."""
+        return size - (size - self.remainder) % self.multiple
 
     def admits(self, size: int) -> bool:
         """Whether an axis may be `size` long."""
-        return self.least <= size and (self.most is None or size <= self.most) and size % self.multiple == 0
+        return self.least <= size and (self.most is None or size <= self.most) and size == self.rounded_up(size)
 
     def told(self) -> str:
         """The rule in words, without its reason."""
         if self.is_fixed:
             return f"exactly {self.smallest}"
-        told = [f"a multiple of {self.multiple}"] if self.multiple > 1 else []
+        more = f"{self.remainder} more than " if self.remainder else ""
+        told = [f"{more}a multiple of {self.multiple}"] if self.multiple > 1 else []
         told += [f"at least {self.least}"] if self.least > 1 else []
         told += [f"at most {self.most}"] if self.most is not None else []
         return ", ".join(told) or "of any size"

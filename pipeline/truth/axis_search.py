@@ -12,8 +12,10 @@ from typing import Generic, TypeVar
 
 Why = TypeVar("Why")
 
-# Sizes at which most models run, those with room below and above and many divisors first.
+# Sizes at which most models run, those with room below and above and many divisors first. After them come some that
+# leave every remainder by 16: unpadded convolutions between pools take one of them alone.
 _STARTS = (16, 32, 64, 8, 24, 48, 96, 128, 224, 256, 4, 12, 6, 10, 20, 36, 40, 60, 100, 5, 7, 9, 14, 28, 56, 112, 299)
+_EVERY_REMAINDER = tuple(range(192, 208))
 _MIXED_STARTS = (16, 64, 4, 224)  # where axes of different kinds need different sizes
 _MOST_STARTS = 96
 _MOST_TRIED = 400  # combinations of sizes in one search
@@ -25,17 +27,26 @@ _LARGEST_TIED = 8  # axes among which pairs are looked for
 
 @dataclass(frozen=True)
 class Sizes(Generic[Why]):
-    """What sizes the axes of one name may have; `refused` are sizes just beyond, each with why it did not fit."""
+    """What sizes the axes of one name may have: larger by `remainder` than a multiple of `multiple`.
+
+    `refused` are sizes just beyond, each with why it did not fit.
+    """
 
     least: int = 1
     most: int | None = None
     multiple: int = 1
+    remainder: int = 0
     refused: tuple[tuple[int, Why], ...] = ()
 
     @property
     def is_free(self) -> bool:
         """Whether every size fits."""
         return (self.least, self.most, self.multiple) == (1, None, 1)
+
+    @property
+    def first(self) -> int:
+        """The smallest."""
+        return self.least + (self.remainder - self.least) % self.multiple
 
 
 @dataclass(frozen=True)
@@ -114,7 +125,7 @@ def _start(
 
 def _starts(axes: Sequence[str], kind: Callable[[str], str], hints: Sequence[int]) -> Iterator[dict[str, int]]:
     """All axes alike; then each kind on its own. Not 1, which is broadcast to anything."""
-    for size in dict.fromkeys((*_STARTS[:9], *hints[:16], *_STARTS[9:], 3, 2)):
+    for size in dict.fromkeys((*_STARTS[:9], *hints[:16], *_STARTS[9:], 3, 2, *_EVERY_REMAINDER)):
         yield dict.fromkeys(axes, size)
     kinds = sorted({kind(axis) for axis in axes})
     if 1 < len(kinds) <= _MOST_KINDS:
@@ -188,30 +199,35 @@ class _Along(Generic[Why]):
     def fits(self, size: int) -> bool:
         return size > 0 and self.why_not(size) is None
 
+    def below(self, size: int, step: int) -> int:
+        """The largest up to `size` that is some steps from the start."""
+        return size - (size - self.start) % step
+
 
 def _sizes(along: _Along[Why], known: Sequence[Sizes[Why]]) -> Sizes[Why]:
     """The sizes that fit; those of a group before it are tried first, because height and width are mostly alike."""
     for sizes in known:
         if _holds(sizes, along):
             return sizes
-    multiple = _multiple(along)
-    if multiple is None:
+    step = _step(along)
+    if step is None:
         return _only(along)
-    most = _most(along, multiple)
-    least = _last_that_fits(along, along.start, 0, multiple) if not along.fits(multiple) else 1
-    beyond = [most + multiple] if most is not None else []
-    beyond += [least - multiple] if least > 1 else []
-    beyond += [along.start + 1] if multiple > 1 else []
-    return Sizes(least, most, multiple, along.refusals(beyond))
+    smallest = along.start % step or step
+    most = _most(along, step)
+    least = 1 if along.fits(smallest) else _last_that_fits(along, along.start, smallest, step)
+    beyond = [most + step] if most is not None else []
+    beyond += [least - step] if least > 1 else []
+    beyond += [along.start + 1] if step > 1 else []
+    return Sizes(least, most, step, along.start % step, along.refusals(beyond))
 
 
 def _most(along: _Along[Why], step: int) -> int | None:
     """The longest that fits, first looked for among the numbers that TensorFlow names; None if there is no end."""
-    longest = _LONGEST // step * step
+    longest = along.below(_LONGEST, step)
     why = along.why_not(longest)
     if why is None:
         return None
-    for size in (number // step * step for number in along.asked.named(why)):
+    for size in (along.below(number, step) for number in along.asked.named(why)):
         if along.start <= size < longest and along.fits(size) and not along.fits(size + step):
             return size
     return _last_that_fits(along, along.start, longest, step)
@@ -225,27 +241,32 @@ def _only(along: _Along[Why]) -> Sizes[Why]:
 
 def _holds(sizes: Sizes[Why], along: _Along[Why]) -> bool:
     """Whether another group's sizes are this one's too, by what fits at their ends and what does not beyond."""
-    step, first = sizes.multiple, max(sizes.least, sizes.multiple)
-    last = sizes.most if sizes.most is not None else _LONGEST // step * step
+    step, first = sizes.multiple, sizes.first
+    last = sizes.most if sizes.most is not None else _LONGEST - (_LONGEST - sizes.remainder) % step
     ends = along.fits(first) and along.fits(last) and along.fits(first + step if sizes.most is None else last)
     if not ends or (sizes.least > 1 and along.fits(first - step)):
         return False
     return not (sizes.most is not None and along.fits(last + step)) and not (step > 1 and along.fits(first + 1))
 
 
-def _multiple(along: _Along[Why]) -> int | None:
-    """The step between sizes that fit, if they are its multiples; None if no other size fits, or none by a rule."""
+def _step(along: _Along[Why]) -> int | None:
+    """The step between sizes that fit; None if no other size fits, or none by a rule.
+
+    Where they are no multiples of it, two more have to fit: one may be a size by itself.
+    """
     start = along.start
     for step in range(1, _LARGEST_MULTIPLE + 1):
-        if along.fits(start + step) or (start - step >= min(start - 1, 2) and along.fits(start - step)):
-            return step if start % step == 0 else None
+        others = (start + step, start - step if start - step >= min(start - 1, 2) else 0)
+        if any(along.fits(other) for other in others):
+            further = (start + 2 * step, start - 2 * step)
+            return step if start % step == 0 or any(along.fits(other) for other in further) else None
     return None
 
 
 def _last_that_fits(along: _Along[Why], fitting: int, beyond: int, step: int) -> int:
-    """Between a size that fits and one beyond which does not, the last that fits; both are multiples of `step`."""
-    inside, outside = fitting // step, beyond // step
+    """Between a size that fits and one beyond which does not, the last that fits; all are some steps from the start."""
+    inside, outside = 0, (beyond - fitting) // step
     while abs(outside - inside) > 1:
         middle = (inside + outside) // 2
-        inside, outside = (middle, outside) if along.fits(middle * step) else (inside, middle)
-    return inside * step
+        inside, outside = (middle, outside) if along.fits(fitting + middle * step) else (inside, middle)
+    return fitting + inside * step

@@ -90,7 +90,11 @@ def _names(groups: Sequence[tuple[str, ...]]) -> dict[str, str]:
 def _rules(found: Found[Misfit], names: Mapping[str, str], traced: TracedGraph) -> dict[str, AxisRule]:
     return {
         names[group[0]]: AxisRule(
-            least=sizes.least, most=sizes.most, multiple=sizes.multiple, reason=_reason(sizes, traced)
+            least=sizes.least,
+            most=sizes.most,
+            multiple=sizes.multiple,
+            remainder=sizes.remainder,
+            reason=_reason(sizes, traced),
         )
         for group, sizes in zip(found.groups, found.sizes, strict=True)
         if not sizes.is_free

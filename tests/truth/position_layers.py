@@ -60,6 +60,21 @@ def u_net() -> keras.Model:
     return keras.Model(image, both([up(x), first]))
 
 
+def unpadded_u_net(pools: int) -> keras.Model:
+    """Convolutions that take a pixel off each side, and crops by which both sides of the U fit."""
+    x = image = keras.Input((None, None, 3), name="image")
+    kept = []
+    for _ in range(pools):
+        kept.append(layers.Conv2D(2, 3)(layers.Conv2D(2, 3)(x)))
+        x = layers.MaxPooling2D()(kept[-1])
+    crop = 4
+    for skipped in reversed(kept):
+        x = layers.UpSampling2D()(layers.Conv2D(2, 3)(layers.Conv2D(2, 3)(x)))
+        x = layers.Concatenate()([layers.Cropping2D(crop)(skipped), x])
+        crop = 2 * crop + 8
+    return keras.Model(image, layers.Conv2D(2, 1)(x))
+
+
 def autoencoder(stride: int) -> keras.Model:
     """What a strided code loses of a sound of any length."""
     sound = keras.Input((None, 2), name="sound")

@@ -76,6 +76,21 @@ def test_the_multiple_is_exact(multiple) -> None:
     assert ends(found(lambda sizes: sizes["width"] % multiple == 0, "width")) == [(1, None, multiple)]
 
 
+@pytest.mark.parametrize(
+    ("multiple", "remainder", "least"), [(2, 1, 1), (4, 3, 3), (8, 4, 60), (16, 12, 188), (5, 1, 1)]
+)
+def test_what_is_left_of_a_multiple_is_exact(multiple, remainder, least) -> None:
+    """Unpadded convolutions between pools take 188, 204, 220 pixels."""
+    result = found(lambda sizes: sizes["width"] % multiple == remainder and sizes["width"] >= least, "width")
+    assert ends(result) == [(max(least, 1) if least > remainder else 1, None, multiple)]
+    assert result.sizes[0].remainder == remainder
+
+
+def test_two_sizes_by_themselves_are_no_rule() -> None:
+    """One of them is promised."""
+    assert ends(found(lambda sizes: sizes["width"] in (16, 21), "width")) == [(16, 16, 1)]
+
+
 def test_bounds_and_a_multiple_are_found_together() -> None:
     """Multiples of 4 from 9 to 50: 12 to 48."""
     result = found(lambda sizes: sizes["time"] % 4 == 0 and 9 <= sizes["time"] <= 50, "time")

@@ -6,10 +6,11 @@ import keras
 import pytest
 from keras import layers, ops
 
+from pipeline import cases
 from pipeline.oracle.freeze import freeze
 from pipeline.records import Signature
 from pipeline.truth.signature import read_signature
-from tests.truth.position_layers import WIDTH, Positions, autoencoder, encoder, u_net
+from tests.truth.position_layers import WIDTH, Positions, autoencoder, encoder, u_net, unpadded_u_net
 from tests.truth.traced_graphs import completed
 
 
@@ -50,6 +51,18 @@ def test_a_u_net_of_free_size_takes_multiples() -> None:
     assert signature.inputs[0].shape == ("batch", "image_height", "image_width", 3)
     assert signature.outputs[0].shape == ("batch", "image_height", "image_width", 8)
     assert rules(signature) == {"image_height": "a multiple of 4", "image_width": "a multiple of 4"}
+
+
+def test_a_u_net_of_unpadded_convolutions_takes_more_than_multiples() -> None:
+    """Each convolution takes two pixels off, and each pool wants an even number of what is left."""
+    signature = completed(unpadded_u_net(3))
+    expected = "4 more than a multiple of 8, at least 92"
+    assert rules(signature) == {"image_height": expected, "image_width": expected}
+    feed = cases.generate(signature, 2, 0, cases.LONGEST, 2)
+    assert feed["image"].shape == (2, 188, 188, 3)
+    drawn = {cases.generate(signature, 1, seed, cases.RANDOM)["image"].shape[1] for seed in range(9)}
+    assert len(drawn) > 1
+    assert all(signature.axes["image_height"].admits(size) for size in drawn)
 
 
 @pytest.mark.parametrize("stride", [2, 3, 5])
