@@ -73,12 +73,12 @@ def free_axes(signature: Signature) -> tuple[str, ...]:
 
 def usual_size(signature: Signature) -> int:
     """What a free axis has in random cases on average: that of which it is most, 1 where there are no free axes."""
-    return max((lengths.usual for lengths in _lengths(signature)), default=1)
+    return max((lengths.usual for lengths in _lengths(signature).values()), default=1)
 
 
 def longest_size(signature: Signature, times: int) -> int:
     """The same where free axes are so many times the shortest."""
-    return max((lengths.times(times) for lengths in _lengths(signature)), default=1)
+    return max((lengths.times(times) for lengths in _lengths(signature).values()), default=1)
 
 
 def generate(
@@ -131,20 +131,15 @@ def sha256_of(feed: Mapping[str, np.ndarray]) -> str:
     return sha.hexdigest()
 
 
-def _lengths(signature: Signature) -> list[_Lengths]:
-    return [_Lengths(signature.rule(axis), signature.shortest_axis) for axis in free_axes(signature)]
+def _lengths(signature: Signature) -> dict[str, _Lengths]:
+    return {axis: _Lengths(signature.rule(axis), signature.shortest_axis) for axis in free_axes(signature)}
 
 
 def _axis_sizes(
     signature: Signature, batch: int, rng: np.random.Generator, kind: str, longest_times: int
 ) -> dict[str, int]:
-    sizes = {"batch": batch}
-    ranges = {}
-    for spec in signature.inputs:
-        for axis in spec.shape:
-            if isinstance(axis, str) and axis not in sizes:
-                ranges[axis] = _Lengths(signature.rule(axis), signature.shortest_axis)
-                sizes[axis] = ranges[axis].drawn(rng)
+    ranges = _lengths(signature)
+    sizes = {"batch": batch, **{axis: lengths.drawn(rng) for axis, lengths in ranges.items()}}
     if kind in _LENGTHS:
         times = longest_times if kind == LONGEST else 1
         sizes |= {axis: lengths.times(times) for axis, lengths in ranges.items()}

@@ -50,7 +50,7 @@ class InputSpec(TensorSpec):
     @model_serializer(mode="wrap")
     def _without_defaults(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
         """A bound that says nothing is left out: readers that do not know it yet can read the record."""
-        return _without(_without(_without(handler(self), "ids_from", 0), "ids_at", None), "ids_between", False)
+        return _without(handler(self), ids_from=0, ids_at=None, ids_between=False)
 
 
 class AxisRule(Record):
@@ -77,7 +77,7 @@ class AxisRule(Record):
     @model_serializer(mode="wrap")
     def _without_defaults(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
         """Without a remainder as before there was any: readers that do not know it yet can read the record."""
-        return _without(handler(self), "remainder", 0)
+        return _without(handler(self), remainder=0)
 
     @property
     def smallest(self) -> int:
@@ -136,15 +136,16 @@ class Signature(Record):
     @model_serializer(mode="wrap")
     def _without_defaults(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
         """Without rules as before there were any: readers that do not know them yet can read the record."""
-        return _without(handler(self), "axes", {})
+        return _without(handler(self), axes={})
 
     def rule(self, axis: str) -> AxisRule:
         """The rule of a free axis; one that admits every size where none was found."""
         return self.axes.get(axis, AxisRule())
 
 
-def _without(written: dict[str, Any], field: str, default: Any) -> dict[str, Any]:
-    return {name: value for name, value in written.items() if name != field or value != default}
+def _without(written: dict[str, Any], **defaults: Any) -> dict[str, Any]:
+    """What is written, but for fields that have their default."""
+    return {name: value for name, value in written.items() if name not in defaults or value != defaults[name]}
 
 
 class FileDigest(Record):
