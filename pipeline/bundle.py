@@ -272,7 +272,7 @@ def _with_feature_budgets(found: tuple[CaseArrays, ...], truth: Truth) -> tuple[
     """The cases with the budgets of each feature, where an output's features have unlike scales."""
     by_output = {}
     for spec in truth.signature.outputs:
-        if _is_float(spec):
+        if _is_float(spec) and spec.has_features:
             held = [
                 OfOutput(
                     each.case.kind,

@@ -18,6 +18,11 @@ class TensorSpec(Record):
     shape: Shape
     dtype: str
 
+    @property
+    def has_features(self) -> bool:
+        """Whether there is a last axis behind the batch whose places mean the same in every case: not steps of time."""
+        return len(self.shape) > 1 and isinstance(self.shape[-1], int)
+
     def accepts(self, shape: tuple[int, ...]) -> bool:
         """Whether an array of `shape` fits, free axes taken alone (axes of one name are compared by the caller)."""
         return len(shape) == len(self.shape) and all(

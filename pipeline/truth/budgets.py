@@ -57,7 +57,7 @@ class Answered:
                 continue
             reference, left_out = exact[spec.name], open_.get(spec.name)
             moves[spec.name] = max((largest_error(d[spec.name], reference, left_out)[0] for d in self.noisy), default=0)
-            if features_of(reference) is not None:
+            if spec.has_features and features_of(reference) is not None:
                 each = [feature_errors(draw[spec.name], reference, left_out)[0] for draw in self.noisy]
                 by_feature[spec.name] = np.max(each, axis=0) if each else np.zeros(reference.shape[-1])
         float32: dict[str, Answer] = dict(self.float32)
@@ -143,7 +143,7 @@ def judged_by_feature(signature: Signature, answered: Iterable[Settled]) -> tupl
     named = []
     for spec in _floats(signature):
         exact = [(each.float64 or {})[spec.name] for each in found]
-        if not exact or features_of(exact[0]) is None:
+        if not exact or not spec.has_features or features_of(exact[0]) is None:
             continue
         pairs = [feature_errors(each.float32[spec.name], (each.float64 or {})[spec.name]) for each in found]
         named += [spec.name] if are_unlike(np.max([scales for _, scales in pairs], axis=0)) else []

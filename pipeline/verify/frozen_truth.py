@@ -239,7 +239,7 @@ def _unlike_features(truth: Truth, cases: tuple[CaseArrays, ...]) -> Iterator[st
     """
     for spec in truth.signature.outputs:
         ordinary = [case.float32[spec.name] for case in cases if case.case.kind in ORDINARY and _is_float(spec)]
-        if not ordinary or any(features_of(answer) is None for answer in ordinary):
+        if not ordinary or not spec.has_features or any(features_of(answer) is None for answer in ordinary):
             continue
         scales = np.max([feature_errors(answer, answer)[1] for answer in ordinary], axis=0)
         if are_unlike(scales):

@@ -129,6 +129,19 @@ def test_features_of_like_scales_are_judged_together(tmp_path) -> None:
     assert not are_unlike(np.array([1.0, 0.0, UNLIKE / 2]))
 
 
+def test_steps_of_time_are_no_features(tmp_path) -> None:
+    """A score for each step: cases have other lengths, and the last step of one is nothing to that of another."""
+    x = keras.Input((None, 3), name="x")
+    model = keras.Model(x, ops.exp(4 * ops.squeeze(layers.Dense(1)(x), -1)))
+    truth = freeze(model, tmp_path)
+    cases = bundle.read_cases(tmp_path / bundle.SAMPLES, truth)
+    (spec,) = truth.signature.outputs
+    assert spec.shape == ("batch", "x_time")
+    assert len({case.float32[spec.name].shape for case in cases if case.case.kind == "random"}) > 1
+    assert not any(case.by_feature or case.noise for case in cases)
+    assert check_truth(truth, cases).passed
+
+
 def test_noise_by_feature_that_is_missing_fails(unlike) -> None:
     """Without it a small feature is allowed what the largest is."""
     _, truth, cases = unlike
