@@ -189,9 +189,8 @@ def _draw(spec: InputSpec, sizes: dict[str, int], rng: np.random.Generator, kind
         places = [place for place in spec.ids_at if place < values.shape[-1]]
         values[..., places] = _ids(spec, (*values.shape[:-1], len(places)), rng)
     if kind in _ID_KINDS and _has_ids(spec):
-        values[..., slice(None) if spec.ids_at is None else list(spec.ids_at)] = (
-            _largest_id(spec) if kind == "largest ids" else _smallest_id(spec)
-        )
+        where = ... if spec.ids_at is None else (..., list(spec.ids_at))
+        values[where] = _largest_id(spec) if kind == "largest ids" else _smallest_id(spec)
     if _has_padding(spec):
         _pad(values, rng, kind)
     return values
