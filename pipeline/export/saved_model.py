@@ -20,7 +20,7 @@ from pipeline.graph.flatten import unused_name
 from pipeline.graph.gradients import without_own_gradients
 from pipeline.oracle.snapshot import Snapshot
 from pipeline.oracle.tables import tables_read
-from pipeline.records import Signature
+from pipeline.records import Signature, TensorSpec
 from pipeline.store import telling_unwritable
 
 SIGNATURE = "serving_default"
@@ -52,7 +52,7 @@ def export_saved_model(
         with copies.read():
             answers = call(dict(zip(inputs, tensors, strict=True)))
         without_own_gradients(tf.compat.v1.get_default_graph())
-        return {name: tf.identity(answer) for name, answer in answers.items()}
+        return {spec.name: _sized(answers[spec.name], spec) for spec in signature.outputs}
 
     concrete = tf.function(positional, autograph=False).get_concrete_function(*positional_specs(signature))
     # tf.function turns keyword names into Python identifiers; a signature takes the names set here as they are.
@@ -63,6 +63,13 @@ def export_saved_model(
     served = _Served(variables, list(tables_read([model], [concrete.graph])), concrete)
     with telling_unwritable(directory):
         tf.saved_model.save(served, str(directory), signatures={SIGNATURE: concrete})
+
+
+def _sized(answer: Any, spec: TensorSpec) -> Any:
+    """The answer, with the sizes that are known of the output: TensorFlow may see them only where all axes have one."""
+    served = tf.identity(answer)
+    served.set_shape([None if isinstance(axis, str) else axis for axis in spec.shape])
+    return served
 
 
 def served_names(inputs: list[str]) -> list[str]:

@@ -90,11 +90,12 @@ def traced(model: keras.Model, signature: Signature, snapshot: Snapshot) -> Trac
         return _served(model, at, snapshot).structured_outputs
 
     served = _served(model, signature, snapshot)
-    signature = read_off_graph(model, signature, traced_graph(served, signature))
+    answered = [served.structured_outputs[output_key(index)] for index in range(len(signature.outputs))]
+    signature = read_off_graph(model, signature, traced_graph(served, signature, answered))
     outputs = tuple(
         as_compiled(
             spec,
-            served.structured_outputs[output_key(index)],
+            answered[index],
             partial(shape_by_tracing, retraced, signature, index),
         )
         for index, spec in enumerate(signature.outputs)

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
 import keras
 
-from pipeline.records import AxisRule, InputSpec, Signature
+from pipeline.records import AxisRule, InputSpec, Signature, TensorSpec
 from pipeline.truth.axis_search import Found, Sizes, search
 from pipeline.truth.index_bounds import Integers, index_bounds
-from pipeline.truth.signature import BATCH, output_shapes
-from pipeline.truth.sized_graph import Misfit, TracedGraph
+from pipeline.truth.signature import BATCH, named_axis, output_shapes, trial_sizes
+from pipeline.truth.sized_graph import Misfit, SizedGraph, TracedGraph
 
 _ROWS = 3  # of the batch at which sizes are tried: no common size of another axis
 
@@ -24,7 +25,7 @@ def read_off_graph(model: keras.Model, signature: Signature, graph: TracedGraph)
         signature: as read off its layers.
         graph: of the model, traced for this signature.
     """
-    return _with_bounds(_with_rules(model, signature, graph), graph)
+    return _with_bounds(_with_shapes(_with_rules(model, signature, graph), graph), graph)
 
 
 def free_axes(signature: Signature) -> tuple[str, ...]:
@@ -116,19 +117,56 @@ def _why(size: int, misfit: Misfit, sizes: Sizes[Misfit], traced: TracedGraph) -
     return f"at {size} TensorFlow says: {misfit.message}"
 
 
+# --- shapes of outputs --------------------------------------------------------------------------------------------
+
+
+def _with_shapes(signature: Signature, traced: TracedGraph) -> Signature:
+    """With the outputs' sizes as TensorFlow infers them: Keras' own inference is wrong of some layers.
+
+    Of the scores of `MultiHeadAttention`, for one: they have as many columns as there are values, not queries.
+    """
+    axes = [BATCH, *free_axes(signature)]
+    tried = trial_sizes(axes, signature.axes)
+    graphs = [_at(signature, traced, dict(zip(axes, sizes, strict=False))) for sizes in tried]
+    sized = [graph.shapes() for graph in graphs if not isinstance(graph, Misfit)]
+    if len(sized) < len(tried):
+        return signature
+    sizes_of: dict[tuple[Any, ...], str] = dict(zip(zip(*tried, strict=True), axes, strict=False))
+    outputs = []
+    for spec, *shapes in zip(signature.outputs, *sized, strict=True):
+        if all(shape is not None and len(shape) == len(spec.shape) for shape in shapes):
+            seen = list(zip(*shapes, strict=True))
+            spec = spec.model_copy(update={"shape": tuple(_sizes_told(spec, seen, sizes_of))})
+        outputs.append(spec)
+    return signature.model_copy(update={"outputs": tuple(outputs)})
+
+
+def _sizes_told(
+    spec: TensorSpec, seen: Sequence[tuple[int | None, ...]], sizes_of: Mapping[tuple[Any, ...], str]
+) -> Iterator[int | str]:
+    """The size or name of each axis: Keras' own where TensorFlow leaves it open, or where it follows no input's."""
+    for index, (told, sizes) in enumerate(zip(spec.shape, seen, strict=True)):
+        follows_none = f"{spec.name}_axis{index}" if told in sizes_of.values() or isinstance(told, int) else told
+        yield told if None in sizes else named_axis(index, seen, sizes_of, follows_none)
+
+
+def _at(signature: Signature, traced: TracedGraph, sizes: Mapping[str, int]) -> SizedGraph | Misfit:
+    """The graph at sizes for the axes of a signature, which may have other names than when it was traced."""
+    names = {
+        old: new
+        for before, now in zip(traced.signature.inputs, signature.inputs, strict=True)
+        for old, new in zip(before.shape, now.shape, strict=True)
+        if isinstance(old, str) and isinstance(new, str)
+    }
+    return traced.at({old: sizes[new] for old, new in names.items() if new != BATCH}, sizes.get(BATCH, 1))
+
+
 # --- integers -----------------------------------------------------------------------------------------------------
 
 
 def _with_bounds(signature: Signature, traced: TracedGraph) -> Signature:
     """With bounds of integers, read at the smallest sizes: what is indexed may be as short as those."""
-    smallest = {axis: _smallest(signature, axis) for axis in free_axes(signature)}
-    sizes = {
-        old: smallest[new]
-        for before, now in zip(traced.signature.inputs, signature.inputs, strict=True)
-        for old, new in zip(before.shape, now.shape, strict=True)
-        if isinstance(old, str) and isinstance(new, str) and new != BATCH
-    }
-    sized = traced.at(sizes, 1)
+    sized = _at(signature, traced, {axis: _smallest(signature, axis) for axis in free_axes(signature)})
     if isinstance(sized, Misfit):
         return signature
     bounds = index_bounds(sized)

@@ -136,7 +136,9 @@ def _admitted(rule: AxisRule, wanted: int) -> Iterator[int]:
     return (size for size in (*sizes, *below) if size > 0 and rule.admits(size))
 
 
-def named_axis(index: int, seen: list[tuple[Any, ...]], sizes_of: dict[tuple[Any, ...], str], own: str) -> int | str:
+def named_axis(
+    index: int, seen: Sequence[tuple[Any, ...]], sizes_of: Mapping[tuple[Any, ...], str], own: str
+) -> int | str:
     """The size of an axis that is the same in both trials, else the name of the input axis that it follows."""
     # No trial could be made, or a layer's own shape inference says None whatever it is given: the first axis of a Keras
     # output is the batch, which the frozen answers then have to bear out.

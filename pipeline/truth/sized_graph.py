@@ -68,12 +68,14 @@ class TracedGraph:
         graph_def: what the outputs need, calls of functions inlined.
         signature: what was traced.
         nodes: the placeholder of each input, by the input's name; one that no output needs has none.
+        outputs: the tensor of each output, in the signature's order.
         tables: what it reads from outside.
     """
 
     graph_def: Any
     signature: Signature
     nodes: Mapping[str, str]
+    outputs: tuple[str, ...]
     tables: tuple[_Table, ...]
 
     def at(self, sizes: Mapping[str, int], batch: int) -> SizedGraph | Misfit:
@@ -87,7 +89,7 @@ class TracedGraph:
                 tf.graph_util.import_graph_def(self.graph_def, input_map=given, name=_SCOPE)
         except (ValueError, tf.errors.OpError) as error:
             return _misfit(error)
-        sized = SizedGraph(graph, inputs)
+        sized = SizedGraph(graph, inputs, self.outputs)
         return sized.outrun_table() or sized
 
     def table_of(self, misfit: Misfit, rows: int) -> str | None:
@@ -111,12 +113,13 @@ class TracedGraph:
         return _inputs_by_node(self.graph_def)
 
 
-def traced_graph(concrete: Any, signature: Signature) -> TracedGraph:
+def traced_graph(concrete: Any, signature: Signature, outputs: Sequence[Any]) -> TracedGraph:
     """The graph of an inference function.
 
     Args:
         concrete: a concrete function of TensorFlow, traced with free axes free; the inputs come first.
         signature: what it was traced for.
+        outputs: the function's output tensors, in the signature's order.
     """
     names = [spec.name for spec in signature.inputs]
     placeholders = dict(zip(names, (tensor.op.name for tensor in concrete.inputs), strict=False))
@@ -127,6 +130,7 @@ def traced_graph(concrete: Any, signature: Signature) -> TracedGraph:
         graph_def=graph_def,
         signature=signature,
         nodes={name: node for name, node in placeholders.items() if node in kept},
+        outputs=tuple(tensor.name for tensor in outputs),
         tables=tuple(table for table in tables if table is not None and table.node in kept),
     )
 
@@ -197,9 +201,14 @@ class SizedGraph:
         inputs: the placeholders of the inputs, by name.
     """
 
-    def __init__(self, graph: tf.Graph, inputs: Mapping[str, Any]) -> None:
+    def __init__(self, graph: tf.Graph, inputs: Mapping[str, Any], outputs: Sequence[str]) -> None:
         self.inputs = inputs
-        self._graph = graph
+        self._graph, self._outputs = graph, outputs
+
+    def shapes(self) -> list[tuple[int | None, ...] | None]:
+        """The shape of each output; None for a size, or for all, that TensorFlow can't tell."""
+        found = [self._graph.get_tensor_by_name(f"{_SCOPE}/{name}").shape for name in self._outputs]
+        return [None if shape.rank is None else tuple(shape.as_list()) for shape in found]
 
     def outrun_table(self) -> Misfit | None:
         """The first read of positions past the last row of what they are read from, where shapes alone decide them."""

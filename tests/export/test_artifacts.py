@@ -11,6 +11,7 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from keras import layers, ops
 
 from pipeline import cases
 from pipeline.errors import BadInput
@@ -110,6 +111,22 @@ def test_the_saved_model_holds_against_frozen_truth(name: str, tmp_path) -> None
     export_saved_model(flatten(model), truth.signature, tmp_path / "saved_model")
     assert failures(savedmodel_half.verify(tmp_path / "saved_model", tmp_path)) == []
     assert megabytes_of_variables(tmp_path / "saved_model") < (1.05 * 4 * model.count_params() + 2**16) / 2**20
+
+
+def test_the_saved_model_promises_the_sizes_that_are_known(tmp_path) -> None:
+    """TensorFlow sees that there is one step only where the batch has a size too."""
+
+    class Steps(layers.Layer):
+        def call(self, x):
+            return ops.reshape(x, (ops.shape(x)[0], -1, 4))
+
+    x = keras.Input((1, 4), name="x")
+    steps, dense = Steps(name="steps"), layers.Dense(4, name="dense")
+    model = keras.Model(x, steps(dense(steps(dense(x)))))
+    truth = freeze(model, tmp_path, effort="quick")
+    assert truth.signature.outputs[0].shape == ("batch", 1, 4)
+    export_saved_model(flatten(model), truth.signature, tmp_path / "saved_model")
+    assert failures(savedmodel_half.verify(tmp_path / "saved_model", tmp_path)) == []
 
 
 def test_signs_that_tensorflow_refuses_in_names_are_replaced() -> None:

@@ -145,3 +145,22 @@ def test_a_table_of_ids_and_numbers_in_one_vector_is_frozen_as_both(tmp_path) ->
     (spec,) = truth.signature.inputs
     assert (spec.ids_below, spec.ids_at, spec.ids_between) == (5, (0,), False)
     assert {"scaled 1e+06", "largest ids"} <= {case.kind for case in truth.cases}
+
+
+def test_where_keras_infers_another_shape_the_graph_decides() -> None:
+    """Keras has the scores of an attention square; two texts need not be as long."""
+    a, b = keras.Input((None, 8), name="a"), keras.Input((None, 8), name="b")
+    attention = layers.MultiHeadAttention(2, 4)
+    there, scores = attention(a, b, return_attention_scores=True)
+    signature = completed(keras.Model([a, b], {"answer": attention(there, b), "scores": scores}))
+    shapes = {spec.name: spec.shape for spec in signature.outputs}
+    assert shapes == {"answer": ("batch", "a_time", 8), "scores": ("batch", 2, "a_time", "b_time")}
+
+
+def test_a_number_alone_is_drawn_for_every_kind() -> None:
+    """An index of no axes, as a step of decoding has."""
+    place = keras.Input(batch_shape=(), dtype="int32", name="place")
+    x = keras.Input((5, 2), name="x")
+    signature = completed(keras.Model([x, place], ops.take(x, place, axis=1)))
+    for kind in cases.kinds(signature):
+        assert cases.generate(signature, 2, 0, kind)["place"].shape == ()

@@ -25,7 +25,8 @@ def graph_of(model: keras.Model) -> TracedGraph:
 
     shapes = ([None if isinstance(axis, str) else axis for axis in spec.shape] for spec in signature.inputs)
     specs = [tf.TensorSpec(shape, spec.dtype) for shape, spec in zip(shapes, signature.inputs, strict=True)]
-    return traced_graph(tf.function(positional, autograph=False).get_concrete_function(*specs), signature)
+    concrete = tf.function(positional, autograph=False).get_concrete_function(*specs)
+    return traced_graph(concrete, signature, concrete.structured_outputs)
 
 
 def completed(model: keras.Model) -> Signature:
