@@ -155,6 +155,9 @@ class Noise:
         return name not in self._no_noise_on and _takes_noise(tensor)
 
 
+# How much larger than all else, and than 1, what a mask puts in places that do not count is at least.
+_FLOOR = 1e4
+
 # A result of any rank, the size of its move (one, or one for each feature), the size of one relative to an element, the
 # two numbers of a seed, and whether a move may be any part of its size.
 _OFF = [
@@ -180,7 +183,7 @@ def _off(tensor: Any, unit: Any, own: Any, seed: Any, is_any_size: Any, *, kept:
     """
     move = _Move(unit, own, seed, is_any_size, kept)
     nothing = tf.zeros([1], tf.float64)
-    return _moved_or_exact(tensor, move, nothing, lambda: tf.reduce_max(tf.abs(tensor))[None])
+    return _moved_or_exact(tensor, move, nothing, lambda: tf.reduce_max(_sizes(tensor))[None])
 
 
 def _off_by_feature(
@@ -192,13 +195,37 @@ def _off_by_feature(
     """
 
     def scales() -> Any:
-        flat = tf.reshape(tf.abs(tensor), [-1, tf.shape(unit)[0]])
+        flat = tf.reshape(_sizes(tensor), [-1, tf.shape(unit)[0]])
         own_scales = tf.maximum(tf.reduce_max(flat, axis=0), 0.0)  # of no rows the largest is the lowest number
         most = tf.reduce_max(own_scales)
         least = tf.reduce_min(tf.where(own_scales > 0, own_scales, most))
         return tf.where((most > UNLIKE * least) & (own_scales > 0), own_scales, most)
 
     return _moved_or_exact(tensor, _Move(unit, own, seed, is_any_size, kept), tf.zeros_like(unit), scales)
+
+
+def _sizes(tensor: Any) -> Any:
+    """How large each element is, for the scale of all; nothing where it is not finite, or of the floor of a mask.
+
+    Scores of -1e9 in places that do not count say nothing of how far the others are off: no sum has both in it. They
+    are all alike, and far from all that does count.
+    """
+    nothing = tf.zeros_like(tensor)
+    sizes = tf.where(tf.math.is_finite(tensor), tf.abs(tensor), nothing)
+    most = tf.maximum(tf.reduce_max(sizes), 0.0)  # of no elements the largest is the lowest number
+    is_far = sizes > most / 2
+    others = tf.maximum(tf.reduce_max(tf.where(is_far, nothing, sizes)), 1.0)
+    least = tf.reduce_min(tf.where(is_far, sizes, most))
+    is_floor = (most > _FLOOR * others) & (least > (1 - 1 / _FLOOR) * most)
+    return tf.where(is_far & is_floor, nothing, sizes)
+
+
+def _floor_of_a_mask(sizes: Any, scale: Any) -> Any:
+    """Where several elements are one number far beyond the scale: a constant, off by nothing in any implementation."""
+    largest = tf.reduce_max(sizes)
+    are_equal = sizes == largest
+    is_floor = (largest > _FLOOR * tf.maximum(scale, 1.0)) & (tf.math.count_nonzero(are_equal) > 1)
+    return are_equal & is_floor
 
 
 class _Move(NamedTuple):
@@ -216,9 +243,10 @@ def _moved_or_exact(tensor: Any, move: _Move, no_scale: Any, scale: Callable[[],
         return tensor, scale()
 
     def moved() -> tuple[Any, Any]:
-        most = tf.maximum(move.unit, move.own * tf.abs(tensor))
+        sizes = tf.abs(tensor)
+        most = tf.maximum(move.unit, move.own * sizes)
         by = tf.cond(move.is_any_size, lambda: _part(most, move.seed), lambda: _up_or_down(most, move.seed))
-        moves = tf.math.is_finite(tensor)
+        moves = tf.math.is_finite(tensor) & ~_floor_of_a_mask(sizes, tf.reduce_max(move.unit) / move.own)
         for value in move.kept:
             moves &= tensor != value
         # Selected, not multiplied: a unit of nothing of infinity is no number. One size is a vector of one, which a

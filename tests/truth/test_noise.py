@@ -109,6 +109,34 @@ def test_exact_zeros_stay_and_with_them_what_is_decided_by_them() -> None:
     assert 0 < np.abs(noisy - plain).max() < 20 * UNIT
 
 
+@pytest.mark.parametrize("how", ["chosen", "added", "infinite"])
+def test_the_floor_of_a_mask_makes_no_noise_of_what_counts(how) -> None:
+    """Scores of -1e9 where nothing counts: a unit of those is 60, and no implementation is off by that elsewhere."""
+    x = keras.Input((6,), name="x")
+    scores = layers.Dense(6)(x)
+    floor = {"chosen": -1e9, "added": -1e9, "infinite": -np.inf}[how]
+    does_count = x > -0.5
+    if how == "added":
+        scores = scores + (1.0 - ops.cast(does_count, "float32")) * floor
+    else:
+        scores = ops.where(does_count, scores, floor)
+    model = keras.Model(x, ops.softmax(scores) * layers.Dense(6)(x))
+    fill(model, 3)
+    value = np.random.default_rng(0).normal(size=(32, 6))
+    plain, noisy = moved(model, value, value)
+    assert 0.1 * UNIT < np.abs(noisy - plain).max() < 40 * UNIT
+
+
+def test_a_saturated_softmax_is_off_by_a_unit_of_one() -> None:
+    """Its ones are no floor: what is nearly 0 beside them is worked out no better."""
+    x = keras.Input((4,), name="x")
+    model = keras.Model(x, layers.UnitNormalization()(ops.softmax(layers.Dense(4)(x))[:, :2]))
+    fill(model, 3)
+    value = 40 * np.random.default_rng(0).normal(size=(64, 4))
+    plain, noisy = moved(model, value, value)
+    assert np.abs(noisy - plain).max() > 0.1
+
+
 def test_values_that_masking_leaves_out_stay_and_so_do_integers() -> None:
     """Decided by equality: were they off, every step would count, and anything be allowed."""
     x, counts = keras.Input((4, 3), name="x"), keras.Input((4, 3), dtype="int32", name="counts")
