@@ -36,8 +36,9 @@ _PASSES_VALUES = frozenset(
     | {"Reshape", "Slice", "Split", "SpatialDropout1D", "Squeeze", "Stack", "Transpose", "Dropout", "Convert_to_tensor"}
 )
 
-# Sizes for free axes in two trial shapes: larger than common kernels, and no two sums or products of them alike.
-_TRIAL_SIZES = ((3, 37, 41, 43, 47, 53, 59, 61, 67), (5, 71, 73, 79, 83, 89, 97, 101, 103))
+# Sizes for the batch and for free axes in two trial shapes: larger than common kernels, no two sums or products of them
+# alike, and none of them what a stride leaves of another.
+_TRIAL_SIZES = ((1009, 37, 41, 43, 47, 53, 59, 61, 67), (2003, 71, 73, 79, 83, 89, 97, 101, 103))
 
 _NO_RULES: Mapping[str, AxisRule] = MappingProxyType({})
 

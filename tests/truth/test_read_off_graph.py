@@ -147,6 +147,17 @@ def test_a_table_of_ids_and_numbers_in_one_vector_is_frozen_as_both(tmp_path) ->
     assert {"scaled 1e+06", "largest ids"} <= {case.kind for case in truth.cases}
 
 
+@pytest.mark.parametrize("halvings", [2, 4, 5, 6])
+def test_no_axis_that_strides_have_shortened_is_taken_for_the_batch(halvings) -> None:
+    """Of 37 pixels a stride of 16 leaves 3."""
+    x = image = keras.Input((None, None, 3), name="image")
+    for _ in range(halvings):
+        x = layers.MaxPooling2D(padding="same")(x)
+    (output,) = completed(keras.Model(image, x)).outputs
+    assert output.shape[0] == "batch"
+    assert set(output.shape[1:3]) & {"batch", "image_height", "image_width"} == set()
+
+
 def test_where_keras_infers_another_shape_the_graph_decides() -> None:
     """Keras has the scores of an attention square; two texts need not be as long."""
     a, b = keras.Input((None, 8), name="a"), keras.Input((None, 8), name="b")
