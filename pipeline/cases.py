@@ -12,7 +12,7 @@ from pipeline.errors import BadInput
 from pipeline.records import REPORTED_KINDS, AxisRule, InputSpec, Signature
 
 # Raised whenever the same seed would give other values, because frozen cases may be kept as a seed alone.
-GENERATOR_VERSION = 2
+GENERATOR_VERSION = 3
 
 # Free axes other than `batch` run from the shortest that the model takes to four times that: from 3, long enough for
 # padding to matter and short enough for a loop to be quick.
@@ -21,6 +21,7 @@ _FLOATS = ("float16", "float32", "float64")
 _INTEGERS = ("int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64")
 _INTEGERS_BELOW = 10
 _PIXELS_BELOW = 256  # an unsigned byte is a pixel
+_TRUTHS = 2  # an integer that is below is a truth value
 
 
 RANDOM = "random"
@@ -29,7 +30,8 @@ RANDOM = "random"
 _SCALES = {f"scaled {scale:g}": scale for scale in (1e-6, 1e-3, 1e3, 1e6)}
 _FLOAT_KINDS = (*_SCALES, "zeros", "one hot")
 _ID_KINDS = ("smallest ids", "largest ids")
-_PADDINGS = ("padded left", "padded between", "not padded", "rows of padding")
+_PADDED = ("padded left", "padded between")
+_PADDINGS = (*_PADDED, "not padded", "rows of padding")
 # Kinds of which one row says half: a row that is all padding, beside one that is not.
 SEVERAL_SENSES = ("rows of padding",)
 LONGEST = "longest"
@@ -87,9 +89,9 @@ def generate(
     """One case: an array for every input, in input order; the same for the same arguments.
 
     Floats are standard normal, ids uniform within the input's bounds, other integers small. Every free axis but `batch`
-    gets one size wherever its name occurs, one that its rule admits. A masked input `(batch, time, ...)` is padded on
-    the right with zeros after at least one valid step, and its valid ids are never 0. A kind other than `random`
-    changes that:
+    gets one size wherever its name occurs, one that its rule admits. Masks of zeros and ones have a one in each row. A
+    masked input `(batch, time, ...)` is padded on the right with zeros after at least one valid step, and its valid ids
+    are never 0. A kind other than `random` changes that:
 
     - `scaled S`, `zeros`, `one hot`: floats times S, all 0, or 0 but for a 1 in each row of the last axis;
     - `not a number`, `infinite`: about one float in eight is NaN, or infinite with its own sign;
@@ -230,13 +232,27 @@ def _values(spec: InputSpec, shape: tuple[int, ...], rng: np.random.Generator) -
     if _is_float(spec):
         return rng.standard_normal(shape).astype(spec.dtype)
     if spec.dtype == "bool":
-        return rng.integers(0, 2, shape).astype(np.bool_)
+        return _with_some(rng.integers(0, 2, shape).astype(np.bool_))
     # Keras' default input dtype is float32, also where an embedding reads the values as ids.
     if spec.dtype in _INTEGERS or spec.dtype in _FLOATS:
-        return _ids(spec, shape, rng)
+        ids = _ids(spec, shape, rng)
+        return _with_some(ids) if spec.dtype in _INTEGERS and spec.ids_below == _TRUTHS and not spec.is_masked else ids
     raise BadInput(
         f"input {spec.name!r} has dtype {spec.dtype}, for which no cases are drawn: give real samples instead"
     )
+
+
+def _with_some(mask: np.ndarray) -> np.ndarray:
+    """A mask of zeros and ones with a one at least in each row, so that something counts.
+
+    What a model answers where nothing does is no ordinary case: scores to which -1e9 is added are all lost in float32,
+    and in float64 they are not.
+    """
+    axes = [axis for axis in range(1, mask.ndim) if mask.shape[axis] > 1]
+    if axes:
+        rows = np.moveaxis(mask, axes[-1], -1)
+        rows[..., 0] |= ~rows.any(axis=-1)
+    return mask
 
 
 def _ids(spec: InputSpec, shape: tuple[int, ...], rng: np.random.Generator) -> np.ndarray:
@@ -262,6 +278,8 @@ def _pad(values: np.ndarray, rng: np.random.Generator, kind: str) -> None:
     """Zero the padding of `(batch, time, ...)` in place; but for rows of padding each has a valid step."""
     batch, steps = values.shape[:2]
     valid = rng.integers(1, steps + 1, batch)
+    if kind in _PADDED and steps > 1:
+        valid[0] = min(valid[0], steps - 1)  # one row is padded at least
     counts = np.arange(steps) < valid[:, None]
     if kind == "not padded":
         counts[...] = True

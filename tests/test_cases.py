@@ -165,6 +165,27 @@ def test_padding_lies_where_its_kind_says():
     assert rows[1::2].all()
 
 
+@pytest.mark.parametrize("kind", ["padded left", "padded between"])
+def test_one_row_alone_is_padded_where_its_kind_says_so(kind):
+    """A thin plan has but one."""
+    text = InputSpec(name="text", shape=("batch", 4), dtype="int32", ids_below=9, is_masked=True)
+    signature = Signature(inputs=(text,), outputs=())
+    assert all((generate(signature, 1, seed, kind)["text"] == 0).any() for seed in range(50))
+
+
+@pytest.mark.parametrize("shape", [("batch", 4), ("batch", 3, 1), ("batch", 1, 3), ("batch", 2, 3)])
+@pytest.mark.parametrize("dtype", ["bool", "int32"])
+def test_something_counts_in_each_row_of_a_mask(dtype, shape):
+    """And not everything does."""
+    below = None if dtype == "bool" else 2
+    mask = InputSpec(name="mask", shape=shape, dtype=dtype, ids_below=below)
+    drawn = generate(Signature(inputs=(mask,), outputs=()), 200, 0)["mask"]
+    axis = max(place for place, size in enumerate(shape) if size not in ("batch", 1))
+    assert drawn.dtype == dtype
+    assert drawn.any(axis=axis).all()
+    assert 0.4 < drawn.mean() < 0.8
+
+
 def test_free_axes_are_the_shortest_and_much_longer():
     """From the size at which the model was seen to run."""
     short = Signature(inputs=(TEXT,), outputs=(), shortest_axis=4)
