@@ -188,8 +188,9 @@ def test_answers_to_nan_are_told_and_not_judged():
     assert not check_truth(truth(frozen), (frozen,)).passed, "it is no case that anything was asked in"
 
 
-def test_where_the_reference_is_no_number_and_keras_is_keras_counts():
+@pytest.mark.parametrize("reference", [NAN, INF, -INF])
+def test_where_the_reference_is_no_number_and_keras_is_keras_counts(reference):
     """A fault must not hide behind it."""
-    frozen = case([1.0, 2.0], [NAN, 2.0])
+    frozen = case([1.0, 2.0], [reference, 2.0])
     assert error(frozen, [1.0, 2.0]).holds
     assert not error(frozen, [5.0, 2.0]).holds
