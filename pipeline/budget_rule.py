@@ -29,6 +29,8 @@ CEILING = 0.1
 # Where the features of an output (its last axis) have scales so many times apart, the largest one's budget would allow
 # the smallest anything, and each is judged by its own. Below that a loss of all of a feature is far beyond a budget.
 UNLIKE = 100.0
+# A scale below that is next to nothing: what lies beside it is counted as if it were so large.
+_LEAST_SCALE = float(np.finfo(np.float32).smallest_normal)
 # Stated where there is no reference: a few hundred units in the last place of the coarsest precision that
 # a layer computes in, relative to the largest value of the output.
 _STATED = {"float64": 1e-4, "float32": 1e-4, "float16": 2e-2, "bfloat16": 1e-1, "int8": 5e-2}
@@ -177,14 +179,14 @@ def _relative(pairs: list[tuple[np.ndarray, np.ndarray]], like: np.ndarray) -> n
     largest = np.zeros_like(like)
     for errors, scales in pairs:
         with np.errstate(over="ignore"):
-            relative = np.divide(errors, scales, out=np.zeros_like(like), where=scales > 0)
+            relative = np.divide(errors, np.maximum(scales, _LEAST_SCALE), out=np.zeros_like(like), where=scales > 0)
         largest = np.maximum(largest, relative)
     return largest
 
 
 def largest_relative(pairs: list[tuple[float, float]]) -> float:
-    """The largest of (error, scale) pairs, each error relative to its scale."""
-    return max((error / scale for error, scale in pairs if scale > 0), default=0.0)
+    """The largest of (error, scale) pairs, each error relative to its scale, or to the smallest that is no denormal."""
+    return max((error / max(scale, _LEAST_SCALE) for error, scale in pairs if scale > 0), default=0.0)
 
 
 def differs(one: Budget, other: Budget) -> bool:

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 from keras import layers
 
-from pipeline.budget_rule import FACTOR, NOISE_FACTOR, ULPS, derived
-from pipeline.records import Case, InputSpec, Signature, TensorSpec
+from pipeline.budget_rule import FACTOR, NOISE_FACTOR, ULPS, derived, largest_relative
+from pipeline.records import Budget, Case, InputSpec, Signature, TensorSpec
 from pipeline.truth.budgets import Answered, Settled, budgets
 
 EPS = float(np.finfo(np.float32).eps)
@@ -87,3 +87,11 @@ def test_units_count_at_the_scale_of_ordinary_inputs(model: keras.Model) -> None
 def test_the_larger_of_keras_own_error_and_of_noise_counts(own: float, noise: float, larger: float) -> None:
     """Each by a factor of its own."""
     assert derived("y", "random", "float32", (own, noise), 1.0).relative == pytest.approx(larger + ULPS * EPS)
+
+
+def test_an_answer_that_is_next_to_nothing_has_a_budget_that_can_be_written() -> None:
+    """exp(-710) is a denormal number of float64: what is ordinarily off is no multiple of that."""
+    found = largest_relative([(1e-7, 4e-309), (1e-7, 1.0)])
+    assert 0 < found < 1e40
+    budget = derived("y", "scaled 1000", "float32", (0.0, found), 1.0)
+    assert Budget.model_validate_json(budget.model_dump_json()) == budget
