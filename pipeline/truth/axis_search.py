@@ -13,9 +13,9 @@ from typing import Generic, TypeVar
 Why = TypeVar("Why")
 
 # Sizes at which most models run, those with room below and above and many divisors first. After them come some that
-# leave every remainder by 16: unpadded convolutions between pools take one of them alone.
+# leave every remainder by 16 (unpadded convolutions between pools take one of them alone), and what sound has.
 _STARTS = (16, 32, 64, 8, 24, 48, 96, 128, 224, 256, 4, 12, 6, 10, 20, 36, 40, 60, 100, 5, 7, 9, 14, 28, 56, 112, 299)
-_EVERY_REMAINDER = tuple(range(192, 208))
+_LARGE = (*range(192, 208), 512, 1024, 4096, 16000, 16384)
 _MIXED_STARTS = (16, 64, 4, 224)  # where axes of different kinds need different sizes
 _MOST_STARTS = 96
 _MOST_TRIED = 400  # combinations of sizes in one search
@@ -125,7 +125,7 @@ def _start(
 
 def _starts(axes: Sequence[str], kind: Callable[[str], str], hints: Sequence[int]) -> Iterator[dict[str, int]]:
     """All axes alike; then each kind on its own. Not 1, which is broadcast to anything."""
-    for size in dict.fromkeys((*_STARTS[:9], *hints[:16], *_STARTS[9:], 3, 2, *_EVERY_REMAINDER)):
+    for size in dict.fromkeys((*_STARTS[:9], *hints[:16], *_STARTS[9:], 3, 2, *_LARGE)):
         yield dict.fromkeys(axes, size)
     kinds = sorted({kind(axis) for axis in axes})
     if 1 < len(kinds) <= _MOST_KINDS:
@@ -140,15 +140,20 @@ def _starts(axes: Sequence[str], kind: Callable[[str], str], hints: Sequence[int
 def _groups(
     axes: Sequence[str], kind: Callable[[str], str], asked: _Asked[Why], start: Mapping[str, int]
 ) -> tuple[tuple[str, ...], ...]:
-    """Axes that can't be changed alone, but with others, are one group with the fewest others that will do."""
-    tied = [axis for axis in axes if not _moves((axis,), asked, start)]
+    """Axes that can't be changed alone, but with others, are one group with the fewest others that will do.
+
+    Nor are those free that alone go no further than a few sizes from where another one is: what pools have halved may
+    be the same of 64 and 67.
+    """
+    stuck = {axis for axis in axes if not _moves((axis,), asked, start)}
+    tied = [axis for axis in axes if axis in stuck or not _goes_far((axis,), asked, start)]
     groups: dict[str, tuple[str, ...]] = {}
     for axis in tied:
         if axis in groups:
             continue
         others = [other for other in tied if other not in groups and other != axis]
         for group in _possible(axis, others, kind, axes):
-            if _moves(group, asked, start):
+            if (_moves if axis in stuck else _goes_far)(group, asked, start):
                 groups |= dict.fromkeys(group, group)
                 break
     return tuple(dict.fromkeys(groups.get(axis, (axis,)) for axis in axes))
@@ -168,10 +173,19 @@ def _possible(
 def _moves(group: Sequence[str], asked: _Asked[Why], start: Mapping[str, int]) -> bool:
     """Whether these axes can have another size together while all others stay; 1 is none, it fits anything."""
     size = start[group[0]]
-    others = (size + 1, 2 * size, size // 2, size + 8, size - 8)
-    if any(start[axis] != size for axis in group):
+    return _fits_one_of(group, (size + 1, 2 * size, size // 2, size + 8, size - 8), asked, start)
+
+
+def _goes_far(group: Sequence[str], asked: _Asked[Why], start: Mapping[str, int]) -> bool:
+    """The same of a size that is another one altogether."""
+    size = start[group[0]]
+    return _fits_one_of(group, (2 * size, size // 2, 4 * size), asked, start)
+
+
+def _fits_one_of(group: Sequence[str], sizes: Sequence[int], asked: _Asked[Why], start: Mapping[str, int]) -> bool:
+    if any(start[axis] != start[group[0]] for axis in group):
         return False
-    return any(asked.fits({**start, **dict.fromkeys(group, other)}) for other in others if other > 1)
+    return any(asked.fits({**start, **dict.fromkeys(group, size)}) for size in sizes if size > 1)
 
 
 # --- which sizes a group may have ---------------------------------------------------------------------------------

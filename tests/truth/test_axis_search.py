@@ -48,6 +48,13 @@ def test_two_pairs_that_agree_are_two_groups() -> None:
     assert result.groups == (("a_time", "c_time"), ("b_time", "d_time"))
 
 
+def test_axes_that_agree_but_for_what_pools_drop_are_one_group() -> None:
+    """Each may be 64 to 67 beside another of 64; together they may be anything."""
+    result = found(lambda sizes: sizes["a_time"] // 4 == sizes["b_time"] // 4 >= 12, "a_time", "b_time")
+    assert result.groups == (("a_time", "b_time"),)
+    assert ends(result) == [(48, None, 1)]
+
+
 def test_five_axes_that_agree_are_found_at_once() -> None:
     """Pairs don't move then; those of one kind do."""
     axes = tuple(f"{name}_time" for name in "abcde")
@@ -62,7 +69,7 @@ def test_the_longest_that_fits_is_exact(most) -> None:
     assert result.sizes[0].refused == ((most + 1, str({"time": most + 1})),)
 
 
-@pytest.mark.parametrize("least", [2, 5, 13, 33, 60, 200])
+@pytest.mark.parametrize("least", [2, 5, 13, 33, 60, 200, 320, 9000])
 def test_the_shortest_that_fits_is_exact(least) -> None:
     """And what was refused is the one before."""
     result = found(lambda sizes: sizes["time"] >= least, "time")
