@@ -392,6 +392,7 @@ TABLE = AxisRule(most=32, reason="the table 'positions' has 32 rows")
     ("rule", "size", "refusal"),
     [
         (TABLE, 33, "it must be at most 32, because the table 'positions' has 32 rows"),
+        (TABLE, 0, "it must be 1 at least"),
         (AxisRule(multiple=4), 6, "it must be a multiple of 4"),
         (AxisRule(least=9, multiple=4, most=64), 8, "it must be a multiple of 4, at least 9, at most 64"),
         (AxisRule(multiple=8, remainder=4), 8, "it must be 4 more than a multiple of 8"),

@@ -120,6 +120,8 @@ class AxisRule(Record):
         """Why an axis may not be `size` long, in the words of whoever is refused; None if it may."""
         if self.admits(size):
             return None
+        if size < 1:
+            return "it must be 1 at least"
         reason = f", because {self.reason}" if self.reason else ""
         return f"it must be {self.told()}{reason}"
 
