@@ -33,6 +33,9 @@ class Job:
         log: the file that its output goes to; None: nowhere.
         temporary: the folder in which it puts what it needs for a while.
         begun: a process that runs it already; None: one is started.
+        answers: the files in which it answers, where it may go on afterwards. Once all of them are there it is past the
+            limit of time, and has another.
+        afterwards_s: that one, in seconds, counted anew whenever it writes one of them again.
     """
 
     module: str
@@ -40,6 +43,16 @@ class Job:
     log: Path | None
     temporary: Path
     begun: subprocess.Popen[bytes] | None = None
+    answers: tuple[Path, ...] = ()
+    afterwards_s: float = 0.0
+
+    def idle_s(self) -> float | None:
+        """Seconds since it wrote an answer; None while one is missing, or there are none to write."""
+        try:
+            written = [path.stat().st_mtime for path in self.answers]
+        except FileNotFoundError:
+            return None
+        return time.time() - max(written) if written else None
 
 
 def run(jobs: Sequence[Job], limits: Limits) -> list[int | str]:
@@ -49,7 +62,8 @@ def run(jobs: Sequence[Job], limits: Limits) -> list[int | str]:
 
     Args:
         jobs: to run.
-        limits: the time of each; the memory of all together: of those that take too much the largest is ended.
+        limits: the time of each; the memory of all together: of those that take too much the largest is ended, one that
+            has answered before one that has not.
     """
     running: dict[int, subprocess.Popen[bytes]] = {}
     ended: dict[int, int | str] = {}
@@ -63,7 +77,7 @@ def run(jobs: Sequence[Job], limits: Limits) -> list[int | str]:
             polled = {number: process.poll() for number, process in running.items()}
             found: dict[int, int | str] = {number: status for number, status in polled.items() if status is not None}
             if not found and look % _LOOKS_A_WATCH == 0:
-                found = _past_limits(running, end, limits)
+                found = _past_limits(jobs, running, end, limits)
             for number, status in found.items():
                 ended[number] = status
                 del running[number]
@@ -75,13 +89,18 @@ def run(jobs: Sequence[Job], limits: Limits) -> list[int | str]:
     return [ended[number] for number in range(len(jobs))]
 
 
-def _past_limits(running: Mapping[int, subprocess.Popen[bytes]], end: float, limits: Limits) -> dict[int, int | str]:
+def _past_limits(
+    jobs: Sequence[Job], running: Mapping[int, subprocess.Popen[bytes]], end: float, limits: Limits
+) -> dict[int, int | str]:
     """Which limit each process reached, and was ended for; of those that run on nothing."""
+    idle = {number: seconds for number in running if (seconds := jobs[number].idle_s()) is not None}
+    late = {number: jobs[number].afterwards_s for number in idle if idle[number] > jobs[number].afterwards_s}
     if time.monotonic() > end:
-        found = dict.fromkeys(running, f"no answer within {limits.seconds:g} s")
-    else:
+        late |= {number: limits.seconds for number in running if number not in idle}
+    found = {number: f"no answer within {seconds:g} s" for number, seconds in late.items()}
+    if not found:
         taken = {number: resident(process.pid) for number, process in running.items()}
-        largest = max(taken, key=lambda number: taken[number])
+        largest = max(idle or running, key=lambda number: taken[number])
         found = {largest: _too_much(taken[largest], limits)} if sum(taken.values()) > limits.memory else {}
     for number in found:
         kill_family(running[number])
