@@ -18,7 +18,8 @@ from pipeline.records import Check, Verdict
 from pipeline.store import read_record, refusing_unwritable, temporary_folder, write_record
 from pipeline.verify.parity import Report
 from pipeline.workers.limits import Limits, free_memory, kill_family
-from pipeline.workers.run import ON_THE_CPU, Job, run, started
+from pipeline.workers.run import ON_THE_CPU, Job, close_stdin, run, started
+from pipeline.workers.with_parent import end_with_parent
 
 _STEP = "step: "
 _VERDICT, _LOG = "verdict{}.json", "log.txt"
@@ -67,6 +68,7 @@ def answer(judged: Callable[[Path, Path], Given], artifact: str) -> int:
         question = sys.stdin.readline()
         if not question:
             return 0  # whoever would have asked is gone
+        end_with_parent()
         given = json.loads(question)
     parser = argparse.ArgumentParser(description="Judge one artifact against a frozen truth.")
     parser.add_argument("--model", type=Path, required=True, help=artifact)
@@ -136,9 +138,7 @@ def ready(halves: Sequence[Half]) -> Iterator[Mapping[Half, Ready]]:
         finally:
             for each in found.values():
                 kill_family(each.process)
-                if each.process.stdin is not None:
-                    with contextlib.suppress(BrokenPipeError):
-                        each.process.stdin.close()
+                close_stdin(each.process)
 
 
 def ask(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import os
 import subprocess
@@ -18,6 +19,8 @@ from pipeline.workers.limits import LimitReached, Limits, kill_family, resident,
 # One processor's single precision is not a GPU's, which rounds to ten bits in products (TF32): what is judged, and what
 # it is judged by, is answered by a CPU.
 ON_THE_CPU: Mapping[str, str] = MappingProxyType({"CUDA_VISIBLE_DEVICES": "-1"})
+
+WITH_PARENT = "pipeline.workers.with_parent"  # runs a module that does not look at its standard input
 
 _LOOK_EVERY_S = 0.02
 _LOOKS_A_WATCH = 10  # who asks for the memory of a family of processes reads all of /proc
@@ -58,7 +61,7 @@ class Job:
 def run(jobs: Sequence[Job], limits: Limits) -> list[int | str]:
     """Run jobs side by side: for each its exit status (negative: the signal that ended it), or which limit it reached.
 
-    Whoever is interrupted meanwhile leaves none of them behind.
+    Whoever is interrupted meanwhile leaves none of them behind, and whoever is killed leaves none for long.
 
     Args:
         jobs: to run.
@@ -80,12 +83,13 @@ def run(jobs: Sequence[Job], limits: Limits) -> list[int | str]:
                 found = _past_limits(jobs, running, end, limits)
             for number, status in found.items():
                 ended[number] = status
-                del running[number]
+                close_stdin(running.pop(number))
                 advance(len(ended), len(jobs))
             time.sleep(_LOOK_EVERY_S)
     finally:
         for process in running.values():
             kill_family(process)
+            close_stdin(process)
     return [ended[number] for number in range(len(jobs))]
 
 
@@ -110,7 +114,8 @@ def _past_limits(
 def _started(job: Job) -> subprocess.Popen[bytes]:
     with (job.log or Path(os.devnull)).open("wb") as stream:
         log = stream.fileno()
-        return started(job.module, job.options, log, job.temporary, ON_THE_CPU, stdin=subprocess.DEVNULL, stdout=log)
+        options = (job.module, *job.options)
+        return started(WITH_PARENT, options, log, job.temporary, ON_THE_CPU, stdin=subprocess.PIPE, stdout=log)
 
 
 def started(
@@ -121,11 +126,21 @@ def started(
     environ: Mapping[str, str] | None = None,
     **streams: int,
 ) -> subprocess.Popen[bytes]:
-    """A process that runs a module in a session of its own: a signal to the terminal's group does not reach it."""
+    """A process that runs a module in a session of its own: a signal to the terminal's group does not reach it.
+
+    Its standard input is a pipe whose other end is held here: the module has to end the process when that ends.
+    """
     # -P: a file in the caller's folder must not stand in for a module of ours.
     command = [sys.executable, "-P", "-m", module, *options]
     whole = {**os.environ, "TMPDIR": str(temporary), **(environ or {})}
     return subprocess.Popen(command, stderr=log, env=whole, start_new_session=True, **streams)  # type: ignore[call-overload,no-any-return]
+
+
+def close_stdin(process: subprocess.Popen[bytes] | subprocess.Popen[str]) -> None:
+    """Give back the pipe to a process that has ended."""
+    if process.stdin is not None:
+        with contextlib.suppress(BrokenPipeError):
+            process.stdin.close()
 
 
 def watch(process: subprocess.Popen[bytes], end: float, limits: Limits, held: int = 0) -> None:
