@@ -13,6 +13,7 @@ from typing import IO
 from pipeline.errors import BadInput, CheckFailed
 from pipeline.measure.exchange import PROGRESS, REFUSED, Request
 from pipeline.store import temporary_folder
+from pipeline.workers.run import WITH_PARENT, close_stdin
 
 THIS_INTERPRETER = sys.executable
 _WORKER = "pipeline.measure.worker"
@@ -36,7 +37,7 @@ def run_worker(request: Request, interpreter: str, limit_s: float, report: Repor
         question, answer, log = (folder / name for name in ("request.json", "result.json", "log.txt"))
         question.write_text(request.model_dump_json(), encoding="utf-8")
         # -P: a file in the caller's folder must not stand in for a module of ours.
-        command = [interpreter, "-P", "-m", _WORKER, str(question), str(answer)]
+        command = [interpreter, "-P", "-m", WITH_PARENT, _WORKER, str(question), str(answer)]
         with log.open("wb") as stream:
             status, step = _run(command, _environ(request), stream, _Watch(limit_s, report))
         if status != 0 or not answer.is_file():
@@ -64,7 +65,7 @@ def _run(command: list[str], environ: dict[str, str], log: IO[bytes], watch: _Wa
     """The exit status (None: out of time) and the last step that the worker told."""
     try:
         process = subprocess.Popen(
-            command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=log, env=environ, text=True
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log, env=environ, text=True
         )
     except OSError as error:
         raise BadInput(f"{command[0]} can't be run as Python ({error.strerror}): make that environment first") from None
@@ -84,6 +85,7 @@ def _run(command: list[str], environ: dict[str, str], log: IO[bytes], watch: _Wa
         timer.cancel()
         process.kill()
         process.wait()
+        close_stdin(process)
     return (None if is_late.is_set() else status), watch.step
 
 

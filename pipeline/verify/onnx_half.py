@@ -26,11 +26,11 @@ from pipeline.records import OPSET_KEY, Check, TensorSpec, Truth, Verdict
 from pipeline.verify import sharing
 from pipeline.verify.behaviour import check_behaviour, plain, randomised, rounds, to_be_asked
 from pipeline.verify.call_sites import not_reading
-from pipeline.verify.child import announce, answer
+from pipeline.verify.child import Given, announce, answer
 from pipeline.verify.frozen_truth import check_truth, effort_and_rule, told
 from pipeline.verify.overridable_weights import OverridableWeights, refilled, session_of
 from pipeline.verify.own_values import check_own_values
-from pipeline.verify.parity import ArtifactRefused, Judgement, Run, judge, report
+from pipeline.verify.parity import ArtifactRefused, Judgement, Run, judge, reports
 from pipeline.verify.stated_rule import Seen, dtypes_of
 
 ARTIFACT = "onnx"
@@ -48,24 +48,31 @@ _RUN_ERRORS: tuple[type[Exception], ...] = (*_RUNTIME_ERRORS, ValueError)  # Val
 
 def verify(model: Path, truth_folder: Path) -> Verdict:
     """Every check of the ONNX file `model` against the truth in `truth_folder`. May take the process with it."""
+    return given(model, truth_folder).verdict
+
+
+def given(model: Path, truth_folder: Path) -> Given:
+    """The verdict on the ONNX file `model` by the truth in `truth_folder`, and what is still to be reported."""
     announce("reading the ONNX file")
     try:
         proto = read_onnx(model)
     except BadInput as error:
-        return Verdict(subject=str(model), checks=(Check(name="the file is ONNX", passed=False, detail=str(error)),))
+        check = Check(name="the file is ONNX", passed=False, detail=str(error))
+        return Given(Verdict(subject=str(model), checks=(check,)))
     checks = [_check_model(model), _check_operators(proto), _check_opset(proto, truth_folder)]
     weight_map, sharing_checks = _check_sharing(proto, model, truth_folder)
     judgement = _against_truth(_File(model, proto, weight_map), truth_folder)
     checks += sharing_checks
     effort, rule = _judged_by(truth_folder)
-    return Verdict(
+    verdict = Verdict(
         subject=str(model),
         checks=(*checks, *judgement.checks),
         parity=judgement.figures,
-        not_judged=judgement.reported,
+        not_judged=judgement.told,
         effort=effort,
         rule=rule,
     )
+    return Given(verdict, judgement.reports)
 
 
 def _judged_by(truth_folder: Path) -> tuple[str, str]:
@@ -161,22 +168,37 @@ def _against_truth(file: _File, truth_folder: Path) -> Judgement:
         asked.append(check_own_values(file.proto, file.path.parent, file.weight_map, truth))
     announce("loading into onnxruntime")
     try:
-        session = onnxruntime.InferenceSession(str(file.path), providers=["CPUExecutionProvider"])
+        session = _session(file.path)
     except _RUNTIME_ERRORS as error:
         return Judgement((*asked, Check(name="onnxruntime loads it", passed=False, detail=one_line(error))), ())
     loaded = Check(name="onnxruntime loads it", passed=True, detail=f"onnxruntime {onnxruntime.__version__}")
     inputs = _check_specs("inputs", session.get_inputs(), truth.signature.inputs)
     outputs = _check_specs("outputs", session.get_outputs(), truth.signature.outputs)
     judgement = judge(ARTIFACT, truth, plain(cases), partial(_run, session))
-    reported = (
-        *truth.notes,
-        *truth.not_judged,
-        *told(truth, cases),
-        *report(ARTIFACT, truth, cases, partial(_run, session)),
-    )
     del session  # the weights are in memory once more where they are moved
     moved = _check_moved(file, truth, cases)
-    return Judgement((*asked, loaded, inputs, outputs, *judgement.checks, *moved), judgement.figures, reported)
+    return Judgement(
+        (*asked, loaded, inputs, outputs, *judgement.checks, *moved),
+        judgement.figures,
+        (*truth.notes, *truth.not_judged, *told(truth, cases)),
+        reports(ARTIFACT, truth, cases, _opening(file.path)),
+    )
+
+
+def _opening(path: Path) -> Run:
+    """Runs a file that is loaded with the first case."""
+    session: onnxruntime.InferenceSession | None = None
+
+    def run(feed: Mapping[str, np.ndarray]) -> Mapping[str, np.ndarray]:
+        nonlocal session
+        session = session or _session(path)
+        return _run(session, feed)
+
+    return run
+
+
+def _session(path: Path) -> onnxruntime.InferenceSession:
+    return onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
 
 
 def _check_moved(file: _File, truth: Truth, cases: tuple[CaseArrays, ...]) -> tuple[Check, ...]:
@@ -242,4 +264,4 @@ def _run(session: onnxruntime.InferenceSession, feed: Mapping[str, np.ndarray]) 
 
 
 if __name__ == "__main__":
-    sys.exit(answer(verify, "an ONNX file"))
+    sys.exit(answer(given, "an ONNX file"))

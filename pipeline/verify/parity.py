@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 
@@ -24,12 +25,24 @@ class ArtifactRefused(Exception):
 
 
 @dataclass(frozen=True)
+class Report:
+    """A case that is reported and not judged: `subject` says whose answer to what, `told` asks for it and tells of it.
+
+    An artifact may run for ever on odd numbers, or end its process.
+    """
+
+    subject: str
+    told: Callable[[], str]
+
+
+@dataclass(frozen=True)
 class Judgement:
-    """What all cases say about one artifact; `reported` is what was seen and not judged."""
+    """What all cases say about one artifact; `told` is what could not be judged, `reports` are still to be asked."""
 
     checks: tuple[Check, ...]
     figures: tuple[ParityFigure, ...]
-    reported: tuple[str, ...] = ()
+    told: tuple[str, ...] = ()
+    reports: tuple[Report, ...] = ()
 
 
 def judge(artifact: str, truth: Truth, cases: tuple[CaseArrays, ...], run: Run) -> Judgement:
@@ -57,18 +70,22 @@ def judge(artifact: str, truth: Truth, cases: tuple[CaseArrays, ...], run: Run) 
     return Judgement((runs, *outputs), _figures(artifact, truth, errors))
 
 
-def report(artifact: str, truth: Truth, cases: tuple[CaseArrays, ...], run: Run) -> tuple[str, ...]:
-    """What the artifact answers to NaN, infinities and denormal numbers, beside Keras: told, and not judged."""
-    told = []
-    for case in (case for case in cases if case.case.is_reported):
-        try:
-            answers = run(check_feed(truth.signature.inputs, case.inputs))
-        except (BadInput, ArtifactRefused) as error:
-            told.append(f"{artifact}, inputs {case.case.kind}: refused: {error}")
-            continue
-        unlike = [found for spec in truth.signature.outputs if (found := _unlike(spec, case, answers))]
-        told.append(f"{artifact}, inputs {case.case.kind}: {'; '.join(unlike) or 'answers as Keras does'}")
-    return tuple(told)
+def reports(artifact: str, truth: Truth, cases: tuple[CaseArrays, ...], run: Run) -> tuple[Report, ...]:
+    """What the artifact answers to NaN, infinities and denormal numbers, beside Keras: nothing is asked yet."""
+    return tuple(
+        Report(f"{artifact}, inputs {case.case.kind}", partial(_told, truth, case, run))
+        for case in cases
+        if case.case.is_reported
+    )
+
+
+def _told(truth: Truth, case: CaseArrays, run: Run) -> str:
+    try:
+        answers = run(check_feed(truth.signature.inputs, case.inputs))
+    except (BadInput, ArtifactRefused) as error:
+        return f"refused: {error}"
+    unlike = [found for spec in truth.signature.outputs if (found := _unlike(spec, case, answers))]
+    return "; ".join(unlike) or "answers as Keras does"
 
 
 def _unlike(spec: TensorSpec, case: CaseArrays, answers: Mapping[str, np.ndarray]) -> str:

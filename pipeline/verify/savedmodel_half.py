@@ -31,9 +31,9 @@ from pipeline.errors import BadInput, one_line
 from pipeline.oracle.buffers import assign, numbers_of
 from pipeline.records import Check, Signature, TensorSpec, Truth, Verdict
 from pipeline.verify.behaviour import check_behaviour, plain, randomised, rounds, to_be_asked
-from pipeline.verify.child import announce, answer
+from pipeline.verify.child import Given, announce, answer
 from pipeline.verify.frozen_truth import check_truth, told
-from pipeline.verify.parity import ArtifactRefused, Judgement, Run, judge, report
+from pipeline.verify.parity import ArtifactRefused, Judgement, Run, judge, reports
 from pipeline.verify.saved_operations import check_operations, dtypes_in
 from pipeline.verify.stated_rule import Seen
 from pipeline.weight_map.perturb import Moving
@@ -49,22 +49,29 @@ _TENSORFLOW_ERRORS = (tf.errors.OpError, OSError, ValueError, TypeError, KeyErro
 
 def verify(model: Path, truth_folder: Path) -> Verdict:
     """Every check of the SavedModel in the folder `model` against the truth in `truth_folder`."""
+    return given(model, truth_folder).verdict
+
+
+def given(model: Path, truth_folder: Path) -> Given:
+    """The verdict on the SavedModel in `model` by the truth in `truth_folder`, and what is still to be reported."""
     announce("reading the frozen truth")
     try:
         truth = bundle.read_truth(truth_folder)
         cases = bundle.read_cases(truth_folder / bundle.SAMPLES, truth)
     except BadInput as error:
-        return Verdict(subject=str(model), checks=(Check(name="frozen truth", passed=False, detail=str(error)),))
+        check = Check(name="frozen truth", passed=False, detail=str(error))
+        return Given(Verdict(subject=str(model), checks=(check,)))
     announce("reading the SavedModel's operations")
     computes = check_operations(model)
     if not computes.passed:  # it is not loaded
-        return Verdict(subject=str(model), checks=(check_truth(truth, cases), computes))
+        return Given(Verdict(subject=str(model), checks=(check_truth(truth, cases), computes)))
     is_sound = check_truth(truth, cases, Seen(dtypes_in(model), bundle.parameters_told(truth_folder)))
-    loaders = {ARTIFACT: _judge_loaded, SESSION_ARTIFACT: _judge_session}
-    judgements = [_judge_or_refuse(name, partial(loader, model, truth, cases)) for name, loader in loaders.items()]
+    # Last what stays in memory, with its variables, until it was asked what is reported.
+    session = _judge_or_refuse(SESSION_ARTIFACT, partial(_judge_session, model, truth, cases))
+    judgements = [_judge_or_refuse(ARTIFACT, partial(_judge_loaded, model, truth, cases)), session]
     stored = [_check_stored_once(model, truth_folder)] if (truth_folder / bundle.MANIFEST).is_file() else []
     judged = (check for judgement in judgements for check in judgement.checks)
-    return Verdict(
+    verdict = Verdict(
         subject=str(model),
         checks=(is_sound, computes, *stored, *judged),
         parity=tuple(figure for judgement in judgements for figure in judgement.figures),
@@ -72,9 +79,10 @@ def verify(model: Path, truth_folder: Path) -> Verdict:
             *truth.notes,
             *truth.not_judged,
             *told(truth, cases),
-            *(each for judgement in judgements for each in judgement.reported),
+            *(each for judgement in judgements for each in judgement.told),
         ),
     )
+    return Given(verdict, tuple(each for judgement in judgements for each in judgement.reports))
 
 
 def _judge_or_refuse(artifact: str, loader: Callable[[], Judgement]) -> Judgement:
@@ -112,16 +120,17 @@ def _judge_loaded(model: Path, truth: Truth, cases: tuple[CaseArrays, ...]) -> J
         _check_specs("inputs", truth.signature.inputs, names.inputs, inputs),
         _check_specs("outputs", truth.signature.outputs, names.outputs, outputs),
     )
-    run = _translated(names, partial(_call, function))
+    run = _translated(names, partial(_call, loaded))
     judgement = judge(ARTIFACT, truth, plain(cases), run)
     variables, doubtful = _variables(function, truth)
     moved = _moved(cases, truth)
     is_in_doubt = bool(moved & doubtful or moved - set(truth.weights))
     behaviour = () if is_in_doubt else _check_moved(variables, truth, cases, run)
-    reported = report(ARTIFACT, truth, cases, run)
+    doubts: tuple[str, ...] = ()
     if not behaviour and (rounds(cases) or randomised(cases)):
-        reported += (f"{ARTIFACT} follows each shared weight: it is in doubt which variable is which",)
-    return Judgement((*checks, *judgement.checks, *behaviour), judgement.figures, reported)
+        doubts = (f"{ARTIFACT} follows each shared weight: it is in doubt which variable is which",)
+    found = (*checks, *judgement.checks, *behaviour)
+    return Judgement(found, judgement.figures, doubts, reports(ARTIFACT, truth, cases, run))
 
 
 def _variables(function: Any, truth: Truth) -> tuple[dict[str, Any], set[str]]:
@@ -220,8 +229,9 @@ class _Moved:
         self._moving = None
 
 
-def _call(function: Any, feed: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-    outputs = function(**{name: tf.constant(array) for name, array in feed.items()})
+def _call(loaded: Any, feed: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """What its signature answers. The function alone would not keep the variables that it reads."""
+    outputs = loaded.signatures[SIGNATURE](**{name: tf.constant(array) for name, array in feed.items()})
     return {name: value.numpy() for name, value in outputs.items()}
 
 
@@ -303,4 +313,4 @@ def _translated(names: _Names, run: Run) -> Run:
 
 
 if __name__ == "__main__":
-    sys.exit(answer(verify, "a SavedModel's folder"))
+    sys.exit(answer(given, "a SavedModel's folder"))

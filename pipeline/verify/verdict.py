@@ -20,8 +20,12 @@ from pipeline.verify.behaviour import FOLLOWS
 from pipeline.verify.child import NONE_READY, Half, Question, Ready, ask, ready
 from pipeline.verify.frozen_truth import effort_and_rule
 
-# Long enough for TensorFlow to load a model of some hundred MB on one busy core.
+# What a half has for each truth. Long enough for TensorFlow to load a model of some hundred MB on one busy core; and,
+# as Keras has it, so many seconds and so many times what the plan has counted. A bundle says itself how much that is,
+# so it can't ask for more than a day.
 LIMIT_S = 600.0
+_LEAST_S, _TIMES = 120.0, 100.0
+_MOST_S = 86_400.0
 
 _COVERS = "the weight map covers every parameter"
 _ONNX = Half(module="pipeline.verify.onnx_half", runtime="onnxruntime")
@@ -37,12 +41,12 @@ def tensorflow_ready() -> AbstractContextManager[Mapping[Half, Ready]]:
 
 
 def verify_directory(
-    directory: Path, *, limit_s: float = LIMIT_S, waiting: Mapping[Half, Ready] = NONE_READY
+    directory: Path, *, limit_s: float | None = None, waiting: Mapping[Half, Ready] = NONE_READY
 ) -> Verdict:
     """The verdict on the bundle in `directory`, as it lies on disk: its files, then each artifact that it holds.
 
-    `limit_s` is the time in seconds that each half has; `waiting` are processes that are there already
-    (`tensorflow_ready`). A manifest that can't be read is a failed check.
+    `limit_s` is the time in seconds that each half has (default: by the plan); `waiting` are processes that are there
+    already (`tensorflow_ready`). A manifest that can't be read is a failed check.
 
     Raises:
         BadInput: if `directory` holds no manifest, and so is no bundle; if it holds a SavedModel and TensorFlow is not
@@ -56,7 +60,7 @@ def verify_by(
     others: tuple[Path, ...],
     *,
     truth: Path | None = None,
-    limit_s: float = LIMIT_S,
+    limit_s: float | None = None,
     waiting: Mapping[Half, Ready] = NONE_READY,
 ) -> tuple[Verdict, ...]:
     """The verdict on a bundle by its own truth, then those on its artifacts alone by other ones.
@@ -67,7 +71,7 @@ def verify_by(
         directory: of the bundle.
         others: folders with `truth.json` and `samples.npz`.
         truth: the folder that holds the bundle's own `samples.npz`, where the bundle leaves it out.
-        limit_s: the time in seconds that each half has for each truth.
+        limit_s: the time in seconds that each half has for each truth; None: by its plan.
         waiting: processes that are there already (`tensorflow_ready`).
 
     Raises:
@@ -99,7 +103,7 @@ def require_bundle(directory: Path) -> None:
 
 
 def _verify_files(
-    directory: Path, manifest: Manifest, truths: tuple[Path, ...], limit_s: float, waiting: Mapping[Half, Ready]
+    directory: Path, manifest: Manifest, truths: tuple[Path, ...], limit_s: float | None, waiting: Mapping[Half, Ready]
 ) -> tuple[Verdict, ...]:
     """The verdicts on the files of `directory` by a manifest that was read from it; the first of the truths is its own.
 
@@ -120,7 +124,7 @@ def _verify_files(
         *_check_manifest(manifest),
         *_check_withheld(manifest, truths[0]),
     )
-    answers = ask(questions, limit_s * len(truths), waiting)
+    answers = ask(questions, _limit(truths, limit_s), waiting)
     effort, rule = effort_and_rule(manifest.truth)
     own = _joined(directory, [each[0] for each in answers], checks, told)
     told += [_NOT_RUN] if _KERAS_FILE in manifest.files else []
@@ -148,12 +152,25 @@ def _joined(directory: Path, verdicts: list[Verdict], checks: tuple[Check, ...],
     )
 
 
-def verify_file(onnx_path: Path, truth_folder: Path, *, limit_s: float = LIMIT_S) -> Verdict:
+def verify_file(onnx_path: Path, truth_folder: Path, *, limit_s: float | None = None) -> Verdict:
     """The verdict on any ONNX file against a frozen truth. Whatever is wrong with it is a failed check.
 
-    `truth_folder` holds `truth.json` and `samples.npz`, or is a bundle. `limit_s` is in seconds.
+    `truth_folder` holds `truth.json` and `samples.npz`, or is a bundle. `limit_s` is in seconds (default: by its plan).
     """
-    return ask([Question(_ONNX, onnx_path, (truth_folder,))], limit_s)[0][0]
+    return ask([Question(_ONNX, onnx_path, (truth_folder,))], _limit((truth_folder,), limit_s))[0][0]
+
+
+def _limit(truths: tuple[Path, ...], limit_s: float | None) -> float:
+    """The seconds that a half has for all truths: so many for each, or what their plans say."""
+    return sum(_limit_by_plan(truth) if limit_s is None else limit_s for truth in truths)
+
+
+def _limit_by_plan(folder: Path) -> float:
+    try:
+        plan = bundle.read_truth(folder).plan
+    except BadInput:  # said by a check
+        return LIMIT_S
+    return LIMIT_S if plan is None else max(LIMIT_S, min(_LEAST_S + _TIMES * plan.cost, _MOST_S))
 
 
 def of_rows(verdict: Verdict) -> Verdict:

@@ -46,7 +46,7 @@ def _runs(asked: Subject) -> tuple[Callable[[], object], ...]:
     if asked.model == "allocates":
         kept: list[bytes] = []
         return (lambda: _allocate(kept),)
-    runs = {"adds": _add, "dies": _die, "raises": _raise}
+    runs = {"adds": _add, "dies": _die, "raises": _raise, "endless": _go_on}
     return (runs[asked.model],)
 
 
@@ -60,6 +60,11 @@ def _die() -> None:
 
 def _raise() -> None:
     raise RuntimeError("the kernel is broken")
+
+
+def _go_on() -> None:
+    while True:
+        pass
 
 
 def _allocate(kept: list[bytes], freed_mib: int = FREED_MIB) -> None:

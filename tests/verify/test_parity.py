@@ -7,7 +7,7 @@ from pipeline.bundle import CaseArrays
 from pipeline.records import Budget, Case, InputSpec, Signature, TensorSpec, Truth
 from pipeline.verify.frozen_truth import check_truth
 from pipeline.verify.output_error import judge_output
-from pipeline.verify.parity import ArtifactRefused, judge, report
+from pipeline.verify.parity import ArtifactRefused, judge, reports
 
 BUDGET = Budget(output="y", kind="random", rule="stated", absolute=1e-3, relative=1e-2)
 NAN, INF = math.nan, math.inf
@@ -174,17 +174,19 @@ def odd(float32):
 def test_answers_to_nan_are_told_and_not_judged():
     """Where they are Keras', where they are not, and where the runtime refuses."""
     frozen = odd([NAN, 1.0])
-    said = {
-        "same": report("onnx", truth(frozen), (frozen,), lambda feed: {"y": np.array([[NAN, 1.0]], np.float32)}),
-        "other": report("onnx", truth(frozen), (frozen,), lambda feed: {"y": np.array([[0.0, 1.0]], np.float32)}),
-    }
-    assert said["same"] == ("onnx, inputs not a number: answers as Keras does",)
-    assert said["other"] == ("onnx, inputs not a number: output 'y' is unlike Keras' at 1 of 2 places",)
+
+    def said(run):
+        (report,) = reports("onnx", truth(frozen), (frozen, case([1.0], [1.0])), run)
+        assert report.subject == "onnx, inputs not a number"
+        return report.told()
 
     def refusing(feed):
         raise ArtifactRefused("no")
 
-    assert report("onnx", truth(frozen), (frozen,), refusing) == ("onnx, inputs not a number: refused: no",)
+    assert said(lambda feed: {"y": np.array([[NAN, 1.0]], np.float32)}) == "answers as Keras does"
+    unlike = "output 'y' is unlike Keras' at 1 of 2 places"
+    assert said(lambda feed: {"y": np.array([[0.0, 1.0]], np.float32)}) == unlike
+    assert said(refusing) == "refused: no"
     assert not check_truth(truth(frozen), (frozen,)).passed, "it is no case that anything was asked in"
 
 

@@ -8,7 +8,8 @@ from rich.console import Console
 
 from pipeline import bundle
 from pipeline.errors import BadInput
-from pipeline.records import Verdict
+from pipeline.records import Plan, Verdict
+from pipeline.verify import verdict
 from pipeline.verify.verdict import figures_table, verify_by, verify_directory, verify_file
 from tests.small_bundle import KERNEL, onnx_model, write_bundle, write_manifest, write_truth
 
@@ -310,3 +311,22 @@ def test_a_half_that_takes_too_long_is_a_failed_check(tmp_path):
     onnx.save(onnx_model(), tmp_path / "candidate.onnx")
     found = failed(verify_file(tmp_path / "candidate.onnx", tmp_path / "truth", limit_s=0.01))
     assert found["onnxruntime stays alive"].startswith("no answer within 0.01 s")
+
+
+@pytest.mark.parametrize(("cost", "limit_s"), [(0.5, 600.0), (50.0, 5120.0), (1e9, 86_400.0)])
+def test_a_half_has_the_time_that_the_plan_counts(tmp_path, monkeypatch, cost, limit_s):
+    """Never less than loading takes, nor more than a day: for each of two truths as much as its own plan says."""
+    folder = write_bundle(tmp_path / "views")
+    size = {"operations": 1.0, "elements": 1.0, "row_bytes": 1, "cost": cost}
+    plan = Plan(effort="thorough", batches=(1, 3), kind_batch=3, round_batch=3, rounds=0, shared=0, **size)
+    write_manifest(folder, bundle.read_truth(folder).model_copy(update={"plan": plan}))
+    write_truth(tmp_path / "truth")
+    given = []
+
+    def ask(questions, limit_s, waiting):
+        given.append(limit_s)
+        return [tuple(Verdict(subject="", checks=()) for _ in each.truth_folders) for each in questions]
+
+    monkeypatch.setattr(verdict, "ask", ask)
+    verify_by(folder, (tmp_path / "truth",))
+    assert given == [limit_s + 600.0]
