@@ -86,9 +86,8 @@ def _traced(site: CallSite) -> Any:
 
 
 def _at_inference(layer: Any, kwargs: dict[str, Any]) -> dict[str, Any]:
-    """`predict` and `training=False` override what a call in the graph fixes."""
-    takes_training = isinstance(layer, keras.Layer) and layer._call_has_training_arg
-    return {**kwargs, "training": False} if takes_training else kwargs
+    """`predict` and `training=False` override what a call in the graph fixes; layers inside are told too."""
+    return {**kwargs, "training": False} if isinstance(layer, keras.Layer) else kwargs
 
 
 def _nodes(concrete: Any) -> list[Any]:
@@ -98,11 +97,25 @@ def _nodes(concrete: Any) -> list[Any]:
 
 
 def _written(concrete: Any) -> tuple[Any, ...]:
-    """The variables that the graph changes, functions inside it seen through."""
+    """The variables that the graph changes, functions inside it seen through; no seed that is drawn for nothing."""
     by_handle = {id(variable.handle): variable for variable in concrete.graph.variables}
     captured = {id(inner): by_handle[id(outer)] for outer, inner in concrete.graph.captures if id(outer) in by_handle}
     writes = (tensor for op in concrete.graph.get_operations() for tensor in get_read_write_resource_inputs(op)[1])
-    return tuple({id(tensor): captured[id(tensor)] for tensor in writes if id(tensor) in captured}.values())
+    written = {id(tensor): captured[id(tensor)] for tensor in writes if id(tensor) in captured}
+    needed = _needed(concrete)
+    return tuple(variable for key, variable in written.items() if key in needed or not is_seed(variable))
+
+
+def _needed(concrete: Any) -> set[int]:
+    """The tensors, by `id`, that the answer is computed from."""
+    seen: set[int] = set()
+    pending = list(concrete.graph.outputs)
+    while pending:
+        tensor = pending.pop()
+        if id(tensor) not in seen:
+            seen.add(id(tensor))
+            pending += tensor.op.inputs
+    return seen
 
 
 def _draws(node: Any) -> bool:

@@ -316,6 +316,20 @@ def with_a_fixed_seed() -> keras.Model:
     return on(layers.Lambda(lambda x: x + keras.random.normal((4,), seed=3)))
 
 
+def augmented() -> keras.Model:
+    """A model without a graph that holds an augmentation, off at inference."""
+
+    class Augmented(keras.Model):
+        def __init__(self) -> None:
+            super().__init__(name="augmented")
+            self.hue, self.conv = layers.RandomHue(0.1), layers.Conv2D(2, 3)
+
+        def call(self, x):
+            return self.conv(self.hue(x))
+
+    return Augmented()
+
+
 def with_metrics_and_losses() -> keras.Model:
     """What is added to them is dropped, and no state."""
 
@@ -357,6 +371,7 @@ HARMLESS: dict[str, Builder] = {
     "integer_lookup": lambda: on(layers.IntegerLookup(vocabulary=[3, 5]), dtype="int64"),
     "embedding": lambda: on(layers.Embedding(5, 3), dtype="int32"),
     "asserting": lambda: on(layers.Lambda(lambda x: tf.debugging.check_numerics(x, "not finite"))),
+    "a_seed_drawn_for_nothing": lambda: on(augmented(), (4, 4, 3)),
     "noise_in_training": lambda: on(layers.GaussianNoise(0.5)),
     "cell_with_dropout": lambda: on(layers.RNN(KeepingCell(4, dropout=0.3, recurrent_dropout=0.2)), (5, 3)),
     "recurrent_dropout_in_a_subclassed_model": lambda: on(encoder(), (5, 3)),
