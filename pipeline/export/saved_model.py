@@ -53,8 +53,9 @@ def export_saved_model(
     def positional(*tensors: Any) -> dict[str, Any]:
         with copies.read(seeds):
             answers = call(dict(zip(inputs, tensors, strict=True)))
+            served = {spec.name: _sized(answers[spec.name], spec) for spec in signature.outputs}
         without_own_gradients(tf.compat.v1.get_default_graph())
-        return {spec.name: _sized(answers[spec.name], spec) for spec in signature.outputs}
+        return served
 
     concrete = tf.function(positional, autograph=False).get_concrete_function(*positional_specs(signature))
     # tf.function turns keyword names into Python identifiers; a signature takes the names set here as they are.

@@ -114,8 +114,9 @@ def _served(model: keras.Model, signature: Signature, snapshot: Snapshot) -> Any
     def positional(*tensors: Any) -> dict[str, Any]:
         with snapshot.read():
             answers = call(dict(zip(names, tensors, strict=True)))
+            read = [tf.identity(answers[spec.name]) for spec in signature.outputs]  # an answer may be a variable itself
         without_own_gradients(tf.compat.v1.get_default_graph())
-        return {output_key(index): tf.identity(answers[spec.name]) for index, spec in enumerate(signature.outputs)}
+        return {output_key(index): answer for index, answer in enumerate(read)}
 
     specs = [tensor_spec(spec, spec.dtype, input_key(index)) for index, spec in enumerate(signature.inputs)]
     try:
@@ -163,7 +164,7 @@ def _reading_copies(
     def reading(inputs: Any) -> dict[str, Any]:
         instead = [(wide, tf.cast(snapshot.copy_of(own).read_value(), wide.dtype)) for wide, own in pairs]
         with snapshot.read(instead):
-            answers = call(inputs)
+            answers = {name: tf.identity(answer) for name, answer in call(inputs).items()}
         without_own_gradients(tf.compat.v1.get_default_graph())
         return answers
 
