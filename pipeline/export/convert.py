@@ -103,10 +103,15 @@ def _branch_shapes() -> Any:
 
 
 def _joined_ranks() -> Any:
-    """The rank of what is joined from parts, some of unknown shape: tf2onnx asks a tensor there for its `type`."""
+    """The rank of what is joined from parts, some of unknown shape: tf2onnx asks a tensor there for its `type`.
+
+    The two sides of a choice, which are broadcast, it gives one shape, be one a number: here each keeps its own.
+    """
     original = shape_inference.infer_output_shapes_with_partial_inputs
 
     def infer(operation: Any) -> Any:
+        if operation.type in ("Select", "SelectV2"):
+            return False
         if operation.type not in ("Concat", "ConcatV2"):
             return original(operation)
         rank = next((part.shape.rank for part in operation.inputs if part.shape.rank), None)
