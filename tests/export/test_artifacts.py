@@ -56,14 +56,14 @@ def looked_up() -> keras.Model:
 
 
 def with_a_table_of_its_own() -> keras.Model:
-    """A layer that holds TensorFlow's own table and variable, which Keras does not know."""
+    """A layer that holds TensorFlow's own table, which Keras does not know."""
 
     class Scale(keras.layers.Layer):
         def __init__(self) -> None:
             super().__init__(name="scale")
             keys, values = tf.constant([1, 2], tf.int64), tf.constant([0.5, 0.25])
             self.table = tf.lookup.StaticHashTable(tf.lookup.KeyValueTensorInitializer(keys, values), 1.0)
-            self.factor = tf.Variable(3.0)
+            self.factor = self.add_weight(shape=(), initializer="ones", name="factor")
 
         def call(self, x):
             return self.table.lookup(x) * self.factor
