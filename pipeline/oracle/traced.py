@@ -33,6 +33,12 @@ from pipeline.truth.sized_graph import traced_graph
 SERVED, NOISY, UNITS = "served", "noisy", "units.npy"
 SCALES = "scales"
 
+_FIX_SIZES = "; where it asks for sizes that are free, fix them (keras.Input(batch_shape=...) fixes the batch too)"
+# What TensorFlow, Keras and Python say where a size is None or unknown, or does not fit another.
+_OF_SIZES = re.compile(
+    r"\b(shapes?|sizes?|dim|dims|dimensions?|ranks?|ax[ei]s)\b|\bNone\b|NoneType(?!' object has no attribute)",
+    re.IGNORECASE,
+)
 _CALLED = re.compile(r"when calling (\w+)\.call\(\)")  # keras/src/utils/traceback_utils.py
 
 
@@ -124,10 +130,9 @@ def _served(model: keras.Model, signature: Signature, snapshot: Snapshot) -> Any
     except PipelineError:
         raise
     except Exception as error:
-        raise BadInput(
-            f"TensorFlow can't trace model '{model.name}'{_called(error)}: {told(error)}; where it asks for sizes that "
-            "are free, fix them (keras.Input(batch_shape=...) fixes the batch too)"
-        ) from error
+        said = told(error)
+        advice = _FIX_SIZES if _OF_SIZES.search(said) else ""
+        raise BadInput(f"TensorFlow can't trace model '{model.name}'{_called(error)}: {said}{advice}") from error
     return with_keywords(concrete, [spec.name for spec in specs])
 
 
