@@ -26,6 +26,7 @@ from pipeline.export.inlining import allow_inlining, forget_argument_shapes
 from pipeline.export.operations import handlers
 from pipeline.export.ordered_sets import sets_in_order
 from pipeline.export.passes.site_names import with_call_sites
+from pipeline.export.tables import LOOK_UP
 from pipeline.export.trace import Trace, placeholder_node
 
 # What would store a new weight, or parts of one in several places.
@@ -61,7 +62,8 @@ def convert(trace: Trace, graph_def: Any, values: Mapping[str, np.ndarray], opse
     left_out = (*_LSTM_REWRITERS, _BIAS_REWRITER)
     rewriters: dict[str, Any] = {"rewrite_constant_fold": _placing(values), **dict.fromkeys(left_out, _leave)}
     in_order = sets_in_order(tf2onnx_graph, back_to_back_optimizer, transpose_optimizer)
-    patches = (mock.patch.multiple(tfonnx, **rewriters), _branch_shapes(), _joined_ranks(), _copied_once(), *in_order)
+    shapes = (_branch_shapes(), _joined_ranks(), _looked_up_shapes())
+    patches = (mock.patch.multiple(tfonnx, **rewriters), *shapes, _copied_once(), *in_order)
     with _listening() as errors, contextlib.ExitStack() as stack:
         for patch in patches:
             stack.enter_context(patch)
@@ -103,10 +105,15 @@ def _branch_shapes() -> Any:
 
 
 def _joined_ranks() -> Any:
-    """The rank of what is joined from parts, some of unknown shape: tf2onnx asks a tensor there for its `type`."""
+    """The rank of what is joined from parts, some of unknown shape: tf2onnx asks a tensor there for its `type`.
+
+    The two sides of a choice, which are broadcast, it gives one shape, be one a number: here each keeps its own.
+    """
     original = shape_inference.infer_output_shapes_with_partial_inputs
 
     def infer(operation: Any) -> Any:
+        if operation.type in ("Select", "SelectV2"):
+            return False
         if operation.type not in ("Concat", "ConcatV2"):
             return original(operation)
         rank = next((part.shape.rank for part in operation.inputs if part.shape.rank), None)
@@ -115,6 +122,19 @@ def _joined_ranks() -> Any:
         return rank is not None
 
     return mock.patch.object(shape_inference, "infer_output_shapes_with_partial_inputs", infer)
+
+
+def _looked_up_shapes() -> Any:
+    """What is looked up in a table has the shape of the keys: without the table TensorFlow knows none."""
+    original = shape_inference.infer_shape_for_op
+
+    def infer(operation: Any) -> Any:
+        if operation.type != LOOK_UP or operation.outputs[0].shape.rank is not None:
+            return original(operation)
+        operation.outputs[0].set_shape(operation.inputs[1].shape)
+        return operation.outputs[0].shape.rank is not None
+
+    return mock.patch.object(shape_inference, "infer_shape_for_op", infer)
 
 
 def _copied_once() -> Any:

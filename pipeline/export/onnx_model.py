@@ -28,6 +28,7 @@ from pipeline.export.passes.reduced_transposes import ReducedTransposesPass
 from pipeline.export.passes.reversals import DoubleReversalPass
 from pipeline.export.passes.site_names import SiteNamesPass
 from pipeline.export.passes.stacked_products import StackedProductsPass
+from pipeline.export.passes.weight_outputs import WeightOutputsPass
 from pipeline.export.passes.wider_dtypes import WiderDtypesPass, refuse_integers
 from pipeline.export.passes.wrapped_indices import WrappedIndicesPass
 from pipeline.export.stand_ins import Finder, can_stand_in, stand_ins
@@ -131,6 +132,7 @@ def _cleaned(model: ir.Model, weights: Collection[str]) -> None:
         PassManager(_LEAN, steps=_MOST_ROUNDS, early_stop=True),
         MergedConstantsPass(weights),
         IdentityPass(),
+        WeightOutputsPass(weights),
         passes.OutputFixPass(),
         CanonicalOrderPass(),
         passes.RemoveUnusedOpsetsPass(),

@@ -48,11 +48,14 @@ def export_saved_model(
     call = named_call(model, signature)
     inputs = [spec.name for spec in signature.inputs]
 
+    seeds = _seeds(model, copies)
+
     def positional(*tensors: Any) -> dict[str, Any]:
-        with copies.read():
+        with copies.read(seeds):
             answers = call(dict(zip(inputs, tensors, strict=True)))
+            served = {spec.name: _sized(answers[spec.name], spec) for spec in signature.outputs}
         without_own_gradients(tf.compat.v1.get_default_graph())
-        return {spec.name: _sized(answers[spec.name], spec) for spec in signature.outputs}
+        return served
 
     concrete = tf.function(positional, autograph=False).get_concrete_function(*positional_specs(signature))
     # tf.function turns keyword names into Python identifiers; a signature takes the names set here as they are.
@@ -63,6 +66,12 @@ def export_saved_model(
     served = _Served(variables, list(tables_read([model], [concrete.graph])), concrete)
     with telling_unwritable(directory):
         tf.saved_model.save(served, str(directory), signatures={SIGNATURE: concrete})
+
+
+def _seeds(model: keras.Model, copies: Snapshot) -> list[tuple[Any, tf.Tensor]]:
+    """What is no weight, with its value in place of a variable: a seed that is drawn for nothing (`RandomHue`)."""
+    weights = {id(weight) for weight in model.weights}
+    return [(each, tf.constant(copies.value(each))) for each in model.variables if id(each) not in weights]
 
 
 def _sized(answer: Any, spec: TensorSpec) -> Any:

@@ -12,7 +12,7 @@ import tensorflow as tf
 KEYS = "_table_keys"
 VALUES = "_table_values"
 
-_LOOK_UP = "LookupTableFindV2"
+LOOK_UP = "LookupTableFindV2"
 
 
 def record_tables(graph_def: Any, concrete: Any) -> None:
@@ -24,7 +24,7 @@ def record_tables(graph_def: Any, concrete: Any) -> None:
     """
     handles = {inner.op.name: outer for outer, inner in concrete.graph.captures if inner.dtype == tf.resource}
     for node in graph_def.node:
-        if node.op == _LOOK_UP and node.input[0] in handles and _maps_integers(node):
+        if node.op == LOOK_UP and node.input[0] in handles and _maps_integers(node):
             keys, values = tf.raw_ops.LookupTableExportV2(
                 table_handle=handles[node.input[0]],
                 Tkeys=tf.as_dtype(node.attr["Tin"].type),

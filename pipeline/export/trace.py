@@ -75,7 +75,7 @@ def trace(flat: FlatModel, signature: Signature, opset: int, snapshot: Snapshot)
     def positional(*tensors: Any) -> list[Any]:
         with snapshot.read(zip(large.values(), tensors[len(inputs) :], strict=True)):
             answers = call(dict(zip(inputs, tensors, strict=False)))
-        return [tf.identity(answers[name]) for name in outputs]
+            return [tf.identity(answers[name]) for name in outputs]  # in here: an answer may be a variable itself
 
     specs = positional_specs(signature)
     loops: dict[str, str] = {}

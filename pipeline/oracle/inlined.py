@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import tensorflow as tf
+from tensorflow.python.autograph.core.ag_ctx import ControlStatusCtx, Status
 from tensorflow.python.eager.polymorphic_function import polymorphic_function
 from tensorflow.python.eager.polymorphic_function.autograph_util import py_func_from_autograph
 
@@ -28,9 +29,11 @@ def inlined_functions() -> Iterator[None]:
         python = function.python_function
         if tf.executing_eagerly() or (getattr(python, "__module__", None) or "").split(".")[0] in _KEPT:
             return call(function, *args, **kwargs)
-        if function._autograph:
-            python = py_func_from_autograph(python, function._experimental_autograph_options)
-        return python(*args, **kwargs)
+        if not function._autograph:
+            return python(*args, **kwargs)
+        converted = py_func_from_autograph(python, function._experimental_autograph_options)
+        with ControlStatusCtx(Status.UNSPECIFIED):  # what we trace ourselves is traced without AutoGraph
+            return converted(*args, **kwargs)
 
     with replaced(polymorphic_function.Function, "__call__", inlined):
         yield

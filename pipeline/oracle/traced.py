@@ -33,6 +33,12 @@ from pipeline.truth.sized_graph import traced_graph
 SERVED, NOISY, UNITS = "served", "noisy", "units.npy"
 SCALES = "scales"
 
+_FIX_SIZES = "; where it asks for sizes that are free, fix them (keras.Input(batch_shape=...) fixes the batch too)"
+# What TensorFlow, Keras and Python say where a size is None or unknown, or does not fit another.
+_OF_SIZES = re.compile(
+    r"\b(shapes?|sizes?|dim|dims|dimensions?|ranks?|ax[ei]s)\b|\bNone\b|NoneType(?!' object has no attribute)",
+    re.IGNORECASE,
+)
 _CALLED = re.compile(r"when calling (\w+)\.call\(\)")  # keras/src/utils/traceback_utils.py
 
 
@@ -114,8 +120,9 @@ def _served(model: keras.Model, signature: Signature, snapshot: Snapshot) -> Any
     def positional(*tensors: Any) -> dict[str, Any]:
         with snapshot.read():
             answers = call(dict(zip(names, tensors, strict=True)))
+            read = [tf.identity(answers[spec.name]) for spec in signature.outputs]  # an answer may be a variable itself
         without_own_gradients(tf.compat.v1.get_default_graph())
-        return {output_key(index): tf.identity(answers[spec.name]) for index, spec in enumerate(signature.outputs)}
+        return {output_key(index): answer for index, answer in enumerate(read)}
 
     specs = [tensor_spec(spec, spec.dtype, input_key(index)) for index, spec in enumerate(signature.inputs)]
     try:
@@ -123,10 +130,9 @@ def _served(model: keras.Model, signature: Signature, snapshot: Snapshot) -> Any
     except PipelineError:
         raise
     except Exception as error:
-        raise BadInput(
-            f"TensorFlow can't trace model '{model.name}'{_called(error)}: {told(error)}; where it asks for sizes that "
-            "are free, fix them (keras.Input(batch_shape=...) fixes the batch too)"
-        ) from error
+        said = told(error)
+        advice = _FIX_SIZES if _OF_SIZES.search(said) else ""
+        raise BadInput(f"TensorFlow can't trace model '{model.name}'{_called(error)}: {said}{advice}") from error
     return with_keywords(concrete, [spec.name for spec in specs])
 
 
@@ -163,7 +169,7 @@ def _reading_copies(
     def reading(inputs: Any) -> dict[str, Any]:
         instead = [(wide, tf.cast(snapshot.copy_of(own).read_value(), wide.dtype)) for wide, own in pairs]
         with snapshot.read(instead):
-            answers = call(inputs)
+            answers = {name: tf.identity(answer) for name, answer in call(inputs).items()}
         without_own_gradients(tf.compat.v1.get_default_graph())
         return answers
 

@@ -37,12 +37,14 @@ class Effects:
     Attributes:
         draws: it draws random numbers other than from a Keras seed, so that two runs differ.
         written: TensorFlow's variables that it changes, the states of Keras' seeds among them.
+        read: TensorFlow's variables that it has to do with, changed or not.
         strings: the kinds of operations on strings that it runs.
         wide: the kinds of operations that it runs in float64 and that onnxruntime can't.
     """
 
     draws: bool = False
     written: tuple[Any, ...] = ()
+    read: tuple[Any, ...] = ()
     strings: tuple[str, ...] = ()
     wide: tuple[str, ...] = ()
 
@@ -60,6 +62,7 @@ def effects_of(site: CallSite) -> Effects:
     return Effects(
         draws=any(_draws(node) for node in nodes) or _constants(first) != _constants(second),
         written=_written(first),
+        read=tuple(_captured(first).values()),
         strings=tuple(dict.fromkeys(node.op for node in nodes if _handles_strings(node))),
         wide=tuple(dict.fromkeys(node.op for node in nodes if _is_too_wide(node))),
     )
@@ -86,9 +89,8 @@ def _traced(site: CallSite) -> Any:
 
 
 def _at_inference(layer: Any, kwargs: dict[str, Any]) -> dict[str, Any]:
-    """`predict` and `training=False` override what a call in the graph fixes."""
-    takes_training = isinstance(layer, keras.Layer) and layer._call_has_training_arg
-    return {**kwargs, "training": False} if takes_training else kwargs
+    """`predict` and `training=False` override what a call in the graph fixes; layers inside are told too."""
+    return {**kwargs, "training": False} if isinstance(layer, keras.Layer) else kwargs
 
 
 def _nodes(concrete: Any) -> list[Any]:
@@ -98,11 +100,30 @@ def _nodes(concrete: Any) -> list[Any]:
 
 
 def _written(concrete: Any) -> tuple[Any, ...]:
-    """The variables that the graph changes, functions inside it seen through."""
-    by_handle = {id(variable.handle): variable for variable in concrete.graph.variables}
-    captured = {id(inner): by_handle[id(outer)] for outer, inner in concrete.graph.captures if id(outer) in by_handle}
+    """The variables that the graph changes, functions inside it seen through; no seed that is drawn for nothing."""
+    captured = _captured(concrete)
     writes = (tensor for op in concrete.graph.get_operations() for tensor in get_read_write_resource_inputs(op)[1])
-    return tuple({id(tensor): captured[id(tensor)] for tensor in writes if id(tensor) in captured}.values())
+    written = {id(tensor): captured[id(tensor)] for tensor in writes if id(tensor) in captured}
+    needed = _needed(concrete)
+    return tuple(variable for key, variable in written.items() if key in needed or not is_seed(variable))
+
+
+def _captured(concrete: Any) -> dict[int, Any]:
+    """The variables that the graph reads or changes, by the `id` of the tensor that stands for each in it."""
+    by_handle = {id(variable.handle): variable for variable in concrete.graph.variables}
+    return {id(inner): by_handle[id(outer)] for outer, inner in concrete.graph.captures if id(outer) in by_handle}
+
+
+def _needed(concrete: Any) -> set[int]:
+    """The tensors, by `id`, that the answer is computed from."""
+    seen: set[int] = set()
+    pending = list(concrete.graph.outputs)
+    while pending:
+        tensor = pending.pop()
+        if id(tensor) not in seen:
+            seen.add(id(tensor))
+            pending += tensor.op.inputs
+    return seen
 
 
 def _draws(node: Any) -> bool:

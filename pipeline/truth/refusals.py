@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import keras
+import tensorflow as tf
 from keras import layers, tree
 
 from pipeline.errors import BadInput
@@ -33,6 +34,10 @@ _GIVES_SPARSE = ("gives a sparse tensor, which is not exported", "leave sparse=T
 _IS_RANDOM = (
     "draws random numbers in predict() too, so that no two runs agree and no export can be verified",
     "draw only if `training` is true, or make the noise an input",
+)
+_HOLD_IT = (
+    "make it a weight of the layer (add_weight), or the layer that owns it an attribute of this one (a Lambda has "
+    "neither: write a layer)"
 )
 _STATE_OUT = "make the state an input and an output"
 _FLOAT8 = ("is quantised to float8, which is not exported", "quantise it to int8, or not at all")
@@ -59,7 +64,7 @@ def refuse_unexportable(model: keras.Model) -> None:
     """
     graph = read(model)
     places = list(_places(graph))
-    for refusal in itertools.chain(_of_layers(places), _of_inputs(graph), _of_effects(places)):
+    for refusal in itertools.chain(_of_layers(places), _of_inputs(graph), _of_effects(places, model)):
         raise BadInput(refusal)
 
 
@@ -144,18 +149,20 @@ def _read_by(graph: CallGraph, ref: TensorRef) -> str:
 # --- what tracing one call shows ----------------------------------------------------------------------------------
 
 
-def _of_effects(places: list[_Place]) -> Iterator[str]:
+def _of_effects(places: list[_Place], model: keras.Model) -> Iterator[str]:
+    held = {id(variable.value) for variable in model.variables}
     seen: set[tuple[Any, ...]] = set()
     for place in places:
         site = place.site
         fixed = tree.map_structure(lambda leaf: None if isinstance(leaf, TensorRef) else leaf, (site.args, site.kwargs))
         key = (id(site.layer), site.input_shapes, site.input_dtypes, repr(fixed))
-        is_foreign = _runs_foreign_code(site)
+        is_foreign = _runs_foreign_code(site) or _is_given_variables(site)
         if (is_foreign or _is_wide(site)) and key not in seen:
             seen.add(key)
             effects = effects_of(site)
             if is_foreign:
                 yield from _of_effect(place, effects)
+                yield from _of_variables(place, [each for each in effects.read if id(each) not in held])
             if effects.wide:
                 matter = f"computes {', '.join(effects.wide)} in float64, for which onnxruntime has no kernel"
                 yield _told(site.layer, place, (matter, "compute it in float32 (dtype='float32')"))
@@ -166,11 +173,22 @@ def _of_effect(place: _Place, effects: Effects) -> Iterator[str]:
         yield _told(place.site.layer, place, _IS_RANDOM)
     for variable in effects.written:
         owner = _owner(place.site, variable)
-        matter = f"changes its variable '{variable.name.split(':')[0]}' whenever it is called, which no artifact keeps"
+        matter = f"changes its variable '{_named(variable)}' whenever it is called, which no artifact keeps"
         yield _told(owner, place, _IS_RANDOM if is_seed(variable) else (matter, _STATE_OUT))
     if effects.strings:
         matter = f"works with strings ({', '.join(effects.strings)}), which are not exported"
         yield _told(place.site.layer, place, (matter, "do it outside the model and make the numbers an input"))
+
+
+def _of_variables(place: _Place, unheld: list[Any]) -> Iterator[str]:
+    """Variables of TensorFlow's that are none of the model's: neither copied nor moved, they would be stored unseen."""
+    for variable in unheld:
+        matter = f"reads variable '{_named(variable)}', which the model does not hold"
+        yield _told(place.site.layer, place, _IS_RANDOM if is_seed(variable) else (matter, _HOLD_IT))
+
+
+def _named(variable: Any) -> str:
+    return str(variable.name.split(":")[0])
 
 
 def _owner(site: CallSite, variable: Any) -> Any:
@@ -182,6 +200,11 @@ def _owner(site: CallSite, variable: Any) -> Any:
 def _runs_foreign_code(site: CallSite) -> bool:
     """Whether a call may run code that is not Keras': whose own layers neither draw nor write at inference."""
     return any(_is_foreign(layer) for layer in (_inside(site) or [site.layer]))
+
+
+def _is_given_variables(site: CallSite) -> bool:
+    """Whether a variable is among the arguments (`ops.matmul(x, variable)`), which may be anybody's."""
+    return any(isinstance(leaf, keras.Variable | tf.Variable) for leaf in tree.flatten((site.args, site.kwargs)))
 
 
 def _is_wide(site: CallSite) -> bool:

@@ -56,14 +56,14 @@ def looked_up() -> keras.Model:
 
 
 def with_a_table_of_its_own() -> keras.Model:
-    """A layer that holds TensorFlow's own table and variable, which Keras does not know."""
+    """A layer that holds TensorFlow's own table, which Keras does not know."""
 
     class Scale(keras.layers.Layer):
         def __init__(self) -> None:
             super().__init__(name="scale")
             keys, values = tf.constant([1, 2], tf.int64), tf.constant([0.5, 0.25])
             self.table = tf.lookup.StaticHashTable(tf.lookup.KeyValueTensorInitializer(keys, values), 1.0)
-            self.factor = tf.Variable(3.0)
+            self.factor = self.add_weight(shape=(), initializer="ones", name="factor")
 
         def call(self, x):
             return self.table.lookup(x) * self.factor
@@ -96,6 +96,13 @@ def oddly_named() -> keras.Model:
     return keras.Model([x, y], {"out put:1": dense(x), "ö.2": dense(y)}, name="mod el:é.x")
 
 
+def drawing_for_nothing() -> keras.Model:
+    """Two images through one augmentation, which draws a seed at inference too and throws it away."""
+    a, b = (keras.Input((4, 4, 3), name=name) for name in "ab")
+    hue, conv = keras.layers.RandomHue(0.1), keras.layers.Conv2D(2, 3)
+    return keras.Model([a, b], conv(hue(a)) - conv(hue(b)))
+
+
 SERVED = {
     **{name: ZOO[name] for name in ("masked_encoder_decoder", "nested_dicts", "static_batch", "stacked_cells")},
     **{build.__name__: build for build in (looked_up, with_a_table_of_its_own, subclassed, oddly_named)},
@@ -111,6 +118,15 @@ def test_the_saved_model_holds_against_frozen_truth(name: str, tmp_path) -> None
     export_saved_model(flatten(model), truth.signature, tmp_path / "saved_model")
     assert failures(savedmodel_half.verify(tmp_path / "saved_model", tmp_path)) == []
     assert megabytes_of_variables(tmp_path / "saved_model") < (1.05 * 4 * model.count_params() + 2**16) / 2**20
+
+
+def test_a_seed_that_is_drawn_for_nothing_is_not_stored(tmp_path) -> None:
+    """The weights are all that there is."""
+    model = drawing_for_nothing()
+    export_saved_model(flatten(model), read_signature(model), tmp_path / "saved_model")
+    stored = tf.train.list_variables(str(tmp_path / "saved_model" / "variables" / "variables"))
+    sizes = [int(np.prod(shape)) for key, shape in stored if key != "_CHECKPOINTABLE_OBJECT_GRAPH"]
+    assert sum(sizes) == model.count_params()
 
 
 def test_the_saved_model_promises_the_sizes_that_are_known(tmp_path) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 import keras
 import numpy as np
 import pytest
-from keras import ops
+from keras import layers, ops
 
 from pipeline.errors import BadInput
 from pipeline.oracle.freeze import freeze
@@ -63,3 +63,22 @@ def test_what_needs_fixed_sizes_is_refused_by_its_name(tmp_path) -> None:
     with pytest.raises(BadInput, match=r"\(in Gcd\).*fix them \(keras.Input\(batch_shape=...\)"):
         freeze(model_of(lambda x: ops.gcd(x, x + 6), shape=(3,), dtype="int32"), tmp_path, effort="quick")
     freeze(model_of(lambda x: ops.gcd(x, x + 6), batch_shape=(2, 3), dtype="int32"), tmp_path, effort="quick")
+
+
+class Iterating(layers.Layer):
+    """Runs through its rows in Python, which no graph can."""
+
+    def call(self, x):
+        """The sum of the rows."""
+        return sum(row for row in x)
+
+    def compute_output_shape(self, shape):
+        """Of one row."""
+        return shape[1:]
+
+
+def test_what_asks_for_no_sizes_is_not_told_to_fix_them(tmp_path) -> None:
+    """Fixed ones would not help."""
+    with pytest.raises(BadInput, match=r"\(in Iterating\): Iterating over a symbolic") as refusal:
+        freeze(model_of(Iterating(), shape=(3,), dtype="float32"), tmp_path, effort="quick")
+    assert "fix them" not in str(refusal.value)

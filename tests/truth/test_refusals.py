@@ -114,6 +114,28 @@ def quantised(mode: str) -> keras.Model:
     return model
 
 
+def scaled_by_a_variable_of_tensorflows() -> layers.Layer:
+    """Which Keras does not track."""
+
+    class Scaled(layers.Layer):
+        def build(self, shape) -> None:
+            self.factor = tf.Variable(tf.ones(shape[-1:]), name="factor")
+
+        def call(self, x):
+            return x * self.factor
+
+    return Scaled(name="scaled")
+
+
+def hiding_a_layer() -> layers.Layer:
+    """A Lambda whose code calls a layer of its own."""
+    dense = layers.Dense(4, name="hidden")
+    dense.build((None, 4))
+    return layers.Lambda(lambda x: dense(x), name="code")
+
+
+LOOSE = keras.Variable(np.ones((4, 4), "float32"), name="loose")
+HOLD_IT = "make it a weight of the layer (add_weight), or the layer that owns it an attribute"
 WIDE = "compute it in float32 (dtype='float32')"
 WORDS = "look words up outside the model"
 STATE = "make the state an input and an output"
@@ -206,6 +228,26 @@ REFUSED: dict[str, tuple[Builder, str, str]] = {
         lambda: on(layers.Lambda(lambda x: x * np.random.normal(), name="noisy")),
         "layer 'noisy' (Lambda) at call site 'noisy'",
         NOISE,
+    ),
+    "a_variable_of_tensorflows": (
+        lambda: in_a_tower(scaled_by_a_variable_of_tensorflows()),
+        "layer 'scaled' (Scaled) at call site 'tower/scaled/call_1' reads variable 'scaled/factor', which the",
+        HOLD_IT,
+    ),
+    "a_layer_inside_a_lambda": (
+        lambda: on(hiding_a_layer()),
+        "layer 'code' (Lambda) at call site 'code' reads variable 'hidden/kernel', which the model does not hold",
+        HOLD_IT,
+    ),
+    "a_loose_variable": (
+        lambda: on(layers.Lambda(lambda x: ops.matmul(x, LOOSE), name="code")),
+        "layer 'code' (Lambda) at call site 'code' reads variable 'loose', which the model does not hold",
+        HOLD_IT,
+    ),
+    "a_loose_variable_of_an_operation": (
+        lambda: on(lambda x: ops.matmul(x, LOOSE)),
+        "layer 'matmul' (Matmul) at call site 'matmul' reads variable 'loose', which the model does not hold",
+        HOLD_IT,
     ),
     "sparse_input": (
         lambda: on(layers.Dense(3, name="dense"), sparse=True),
@@ -316,6 +358,28 @@ def with_a_fixed_seed() -> keras.Model:
     return on(layers.Lambda(lambda x: x + keras.random.normal((4,), seed=3)))
 
 
+def tied() -> keras.Model:
+    """An embedding, and products with its vectors."""
+    ids, embedding = keras.Input((3,), dtype="int32", name="ids"), layers.Embedding(7, 4)
+    vectors = layers.Lambda(lambda x: x * 2)(embedding(ids))
+    words = layers.Lambda(lambda x: ops.matmul(x, ops.transpose(embedding.embeddings)))
+    return keras.Model(ids, [words(vectors), ops.matmul(vectors, ops.transpose(embedding.embeddings))])
+
+
+def augmented() -> keras.Model:
+    """A model without a graph that holds an augmentation, off at inference."""
+
+    class Augmented(keras.Model):
+        def __init__(self) -> None:
+            super().__init__(name="augmented")
+            self.hue, self.conv = layers.RandomHue(0.1), layers.Conv2D(2, 3)
+
+        def call(self, x):
+            return self.conv(self.hue(x))
+
+    return Augmented()
+
+
 def with_metrics_and_losses() -> keras.Model:
     """What is added to them is dropped, and no state."""
 
@@ -357,6 +421,8 @@ HARMLESS: dict[str, Builder] = {
     "integer_lookup": lambda: on(layers.IntegerLookup(vocabulary=[3, 5]), dtype="int64"),
     "embedding": lambda: on(layers.Embedding(5, 3), dtype="int32"),
     "asserting": lambda: on(layers.Lambda(lambda x: tf.debugging.check_numerics(x, "not finite"))),
+    "a_weight_that_another_layer_holds": tied,
+    "a_seed_drawn_for_nothing": lambda: on(augmented(), (4, 4, 3)),
     "noise_in_training": lambda: on(layers.GaussianNoise(0.5)),
     "cell_with_dropout": lambda: on(layers.RNN(KeepingCell(4, dropout=0.3, recurrent_dropout=0.2)), (5, 3)),
     "recurrent_dropout_in_a_subclassed_model": lambda: on(encoder(), (5, 3)),

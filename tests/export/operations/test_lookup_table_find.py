@@ -37,3 +37,19 @@ def test_several_numbers_for_what_is_not_in_the_vocabulary() -> None:
     lookup = layers.IntegerLookup(vocabulary=[12, 20, 30], num_oov_indices=2)
     ids = np.array([[12, 13, 30], [14, 20, 99]], "int64")
     assert_agrees(lambda x: ops.concatenate([lookup(x), lookup(x + 1)], axis=0), ids)
+
+
+def test_a_mask_token_beside_several_numbers_for_what_is_not_in_the_vocabulary() -> None:
+    """tf2onnx gave the number of the token the shape of the ids."""
+    lookup = layers.IntegerLookup(vocabulary=[7, 3, 11], mask_token=0, num_oov_indices=2)
+    assert_agrees(lookup, np.array([[7, 0, 3], [5, 4, 11]], "int64"))
+
+
+def test_vectors_of_what_is_looked_up_are_joined() -> None:
+    """Its shape goes on through the embedding and the average."""
+    lookup = layers.IntegerLookup(vocabulary=[7, 3, 11], mask_token=0, num_oov_indices=2)
+    embedding, average = layers.Embedding(8, 3, mask_zero=True), layers.GlobalAveragePooling1D()
+    ids = np.array([[7, 0, 3], [5, 4, 11]], "int64")
+    assert_agrees(
+        lambda x, y: ops.concatenate([average(embedding(lookup(each))) for each in (x, y)], axis=-1), ids, ids + 1
+    )
