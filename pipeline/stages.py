@@ -151,12 +151,13 @@ def export(
         BadInput: if the model can't be built or converted, or a registered one was not trained yet.
         CheckFailed: if an artifact does not compute what Keras computes, or the trained model is below its threshold.
     """
-    subject = resolve(reference)
-    from pipeline.graph.functional import as_functional
-    from pipeline.publish import Labels, publish
+    with stage("model"):
+        subject = resolve(reference)
+        from pipeline.graph.functional import as_functional
+        from pipeline.publish import Labels, publish
 
-    model = _variant_of(as_functional(_build(subject, "shared"), options.input_signature), variant)
-    trained = _fill_trained(subject, model, variant)
+        model = _variant_of(as_functional(_build(subject, "shared"), options.input_signature), variant)
+        trained = _fill_trained(subject, model, variant)
     metric = None
     if trained is not None and trained.metric is not None and trained.value is not None:
         metric = TaskMetric(name=trained.metric, value=trained.value, threshold=trained.threshold)
@@ -370,9 +371,10 @@ def verify(text: str, reference: Reference | None = None, truth: Path | None = N
 
 def _trained(reference: Reference) -> keras.Model:
     """A referenced model with its trained weights, where there are any."""
-    subject = resolve(reference)
-    model = _build(subject, "shared")
-    _fill_trained(subject, model, "shared")
+    with stage("model"):
+        subject = resolve(reference)
+        model = _build(subject, "shared")
+        _fill_trained(subject, model, "shared")
     return model
 
 
