@@ -18,7 +18,7 @@ from typer.exceptions import TyperException
 
 from pipeline import printing, stages
 from pipeline.errors import BadInput, CheckFailed, PipelineError, one_line
-from pipeline.progress_bar import shown
+from pipeline.progress_bar import EXPORT, VERIFICATION, VERIFICATION_AGAINST_MODEL, shown
 from pipeline.store import temporary_files_removed
 
 app = typer.Typer(
@@ -143,7 +143,7 @@ def export(
 
     def one(text: str) -> bool:
         reference = _reference(text, weights, imports, data)
-        with shown(f"exporting {text}", _errors):
+        with shown(f"exporting {text}", _errors, EXPORT):
             manifest, folder = stages.export(reference, _variant(variant), options, output)
         manifests.append(manifest)
         if not as_json:
@@ -179,7 +179,8 @@ def verify(
     verdicts: list[BaseModel] = []
 
     def one(text: str) -> bool:
-        with shown(f"verifying {text}", _errors):
+        seconds = VERIFICATION if model is None else VERIFICATION_AGAINST_MODEL
+        with shown(f"verifying {text}", _errors, seconds):
             verdict, kept = stages.verify(text, None if model is None else _reference(model), truth)
         verdicts.append(verdict)
         if not as_json:

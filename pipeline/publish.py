@@ -158,7 +158,7 @@ def _draft(
     """Truth and artifacts in `scratch`, and the manifest that says so."""
     of_task = options.samples is None
     samples = _task_samples(task) if of_task else options.samples
-    with stage("truth"):
+    with stage("questions"):
         freezing = Freezing(asked, samples, effort=options.effort, of_task=of_task)
     with frozen_beside(freezing, scratch, apart) as beside:
         feed = dict(freezing.first_inputs)

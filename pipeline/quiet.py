@@ -56,9 +56,11 @@ def load_tensorflow() -> None:
 
 def _refuse_other_backends() -> None:
     """Keras has one backend for the life of a process: that of the environment, or the one it was imported with."""
-    asked = os.environ.setdefault("KERAS_BACKEND", "tensorflow")
     keras = sys.modules.get("keras")
-    backend = keras.config.backend() if keras is not None and hasattr(keras, "config") else asked
+    if keras is not None and hasattr(keras, "config"):
+        backend = keras.config.backend()
+    else:
+        backend = os.environ.setdefault("KERAS_BACKEND", "tensorflow")
     if backend != "tensorflow":
         raise BadInput(
             f"Keras runs on {backend!r} here, and this needs TensorFlow: save the model as a .keras file and give that "

@@ -151,12 +151,13 @@ def export(
         BadInput: if the model can't be built or converted, or a registered one was not trained yet.
         CheckFailed: if an artifact does not compute what Keras computes, or the trained model is below its threshold.
     """
-    subject = resolve(reference)
-    from pipeline.graph.functional import as_functional
-    from pipeline.publish import Labels, publish
+    with stage("model"):
+        subject = resolve(reference)
+        from pipeline.graph.functional import as_functional
+        from pipeline.publish import Labels, publish
 
-    model = _variant_of(as_functional(_build(subject, "shared"), options.input_signature), variant)
-    trained = _fill_trained(subject, model, variant)
+        model = _variant_of(as_functional(_build(subject, "shared"), options.input_signature), variant)
+        trained = _fill_trained(subject, model, variant)
     metric = None
     if trained is not None and trained.metric is not None and trained.value is not None:
         metric = TaskMetric(name=trained.metric, value=trained.value, threshold=trained.threshold)
@@ -237,14 +238,16 @@ def export_bundle(
     load_tensorflow()
     from pipeline.deploy.runtime import Bundle
     from pipeline.export.options import ExportOptions
+    from pipeline.graph.forgotten_calls import calls_forgotten
     from pipeline.graph.functional import as_functional
     from pipeline.publish import Labels, publish
 
     chosen = options or ExportOptions()
-    functional = as_functional(model, chosen.input_signature)
     folder = Path(directory)
     labels = Labels(name or model.name, "shared", None)
-    manifest = publish(functional, folder, labels, task, chosen, real_folder(labels.name, "shared"))
+    with calls_forgotten():
+        functional = as_functional(model, chosen.input_signature)
+        manifest = publish(functional, folder, labels, task, chosen, real_folder(labels.name, "shared"))
     for layer, reason in manifest.loops.items():
         warnings.warn(f"{layer} stays a loop in model.onnx, exact and slow: {reason}", stacklevel=2)
     return Bundle(folder, manifest)
@@ -342,12 +345,11 @@ def _against_model(
     from pipeline.verify.keras_half import searched
     from pipeline.verify.one_by_one import told_apart
 
-    functional = as_functional(model)
-    with temporary_folder("truth") as folder, calls_forgotten(), Asked(functional) as asked:
+    with temporary_folder("truth") as folder, calls_forgotten(), Asked(as_functional(model)) as asked:
         ask(asked, folder, samples)
         *own, against_model = judged(folder)
         against_model = told_apart(against_model, asked, onnx_file, folder)
-        return (*own, searched(against_model, functional, asked.snapshot, onnx_file, folder))
+        return (*own, searched(against_model, asked.model, asked.snapshot, onnx_file, folder))
 
 
 def verify(text: str, reference: Reference | None = None, truth: Path | None = None) -> tuple[Verdict, str]:
@@ -369,9 +371,10 @@ def verify(text: str, reference: Reference | None = None, truth: Path | None = N
 
 def _trained(reference: Reference) -> keras.Model:
     """A referenced model with its trained weights, where there are any."""
-    subject = resolve(reference)
-    model = _build(subject, "shared")
-    _fill_trained(subject, model, "shared")
+    with stage("model"):
+        subject = resolve(reference)
+        model = _build(subject, "shared")
+        _fill_trained(subject, model, "shared")
     return model
 
 

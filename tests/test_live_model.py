@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
+import os
+import random
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -18,6 +21,7 @@ from pipeline import progress
 
 # Fresh biases hide something, so random weights are asked too; the layers have all that a call could leave behind.
 QUICK = pipeline.ExportOptions(effort="quick")
+ONNX_ALONE = pipeline.ExportOptions(effort="quick", formats=("onnx",))
 
 
 @keras.saving.register_keras_serializable("tests")
@@ -216,3 +220,83 @@ def test_what_a_layer_remembers_of_its_last_call_is_the_users_own(tmp_path: Path
     assert before[1] is after[1]
     assert before[3].keys() == after[3].keys()
     assert before[3]["last"] is after[3]["last"]
+
+
+def test_what_a_layer_remembers_is_at_no_moment_ours(tmp_path: Path) -> None:
+    """Who calls a layer and reads what it keeps reads of its own call, and what it has set last stays."""
+    left, right = keras.Input((6,), name="left"), keras.Input((6,), name="right")
+    remembering = Remembering(name="remembering")
+    model = keras.Model([left, right], layers.Dense(1)(remembering(left) - remembering(right)))
+    wrong: list[str] = []
+    last: list[Any] = []
+
+    def read() -> None:
+        model(rows(2, 0))
+        last[:] = [remembering.last_scores, remembering.newest[0], remembering.by_name["last"]]
+        wrong.extend(type(each).__name__ for each in last if each is not last[0] or not hasattr(each, "numpy"))
+
+    with beside(read) as raised:
+        pipeline.export_bundle(model, tmp_path / "bundle", options=ONNX_ALONE)
+    assert raised == []
+    assert wrong == []
+    assert remembering.last_scores is last[0]
+
+
+def test_a_loop_that_adds_up_losses_finds_all_of_them(tmp_path: Path) -> None:
+    """Keras clears the losses of layers that are called, and a call of ours must not be one of those."""
+    model = siamese()
+    feed = rows(4, 0)
+    counted: set[int] = set()
+
+    def step() -> None:
+        model(feed, training=False)
+        counted.add(len(model.losses))
+
+    step()
+    with beside(step) as raised:
+        pipeline.export_bundle(model, tmp_path / "bundle", options=ONNX_ALONE)
+    assert raised == []
+    assert counted == {5}
+
+
+class OfOneLayer(keras.Model):
+    """A model without a graph, whose layer has a loss."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.dense = layers.Dense(3, activity_regularizer="l2")
+        self.calls = 0
+
+    def call(self, x: Any) -> Any:
+        """The layer's answer."""
+        self.calls += 1
+        return self.dense(x)
+
+
+def test_an_export_leaves_no_trace_in_an_idle_model_or_process(tmp_path: Path) -> None:
+    """Losses, counters, nodes and flags of every layer, numbers of Python's `random` and the environment."""
+    signed = dataclasses.replace(QUICK, input_signature={"x": (None, 6)})
+    for model, feed, options in ((siamese(), rows(2, 0), QUICK), (OfOneLayer(), rows(2, 0)[0], signed)):
+        model(feed, training=True)
+
+        def state(model: keras.Model = model) -> list[dict[str, Any]]:
+            return [
+                {name: list(value) if isinstance(value, list) else value for name, value in vars(layer).items()}
+                for layer in model._flatten_layers()
+            ]
+
+        before = (state(), random.getstate(), dict(os.environ))
+        losses = [id(each) for layer in model._flatten_layers() for each in layer._losses]
+        pipeline.export_bundle(model, tmp_path / "bundle", options=options)
+        for layer, old, new in zip(model._flatten_layers(), before[0], state(), strict=True):
+            assert old.keys() == new.keys(), layer.name
+            assert [name for name in old if not _is_same(old[name], new[name])] == [], layer.name
+        assert [id(each) for layer in model._flatten_layers() for each in layer._losses] == losses
+        assert random.getstate() == before[1]
+        assert dict(os.environ) == before[2]
+
+
+def _is_same(old: Any, new: Any) -> bool:
+    if isinstance(old, list):
+        return [id(each) for each in old] == [id(each) for each in new]
+    return old is new or (isinstance(old, int | float | str) and old == new)

@@ -18,6 +18,7 @@ import tensorflow as tf
 from pipeline.errors import one_line
 from pipeline.export.large_weights import bytes_of
 from pipeline.graph.call import named_call
+from pipeline.graph.fresh import own_seeds
 from pipeline.oracle.snapshot import Snapshot
 from pipeline.records import Signature
 from pipeline.store import Unwritable, telling_unwritable
@@ -99,7 +100,8 @@ def _saved(
         with telling_unwritable(path):
             with snapshot.read():
                 candidate.save(path)
-            again = keras.models.load_model(path)
+            with own_seeds():
+                again = keras.models.load_model(path)
     except Unwritable:
         raise
     except Exception as error:  # noqa: BLE001 - saving and loading run the layers' own code

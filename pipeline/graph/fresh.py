@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import inspect
+import random
 from collections.abc import Callable
 from typing import Any
 
@@ -10,6 +12,7 @@ import keras
 import numpy as np
 
 from pipeline.errors import BadInput, one_line
+from pipeline.graph.patching import replaced
 
 Config = dict[str, Any]
 # What Keras puts into the config of a layer that has no `get_config`, whether or not its `__init__` takes it.
@@ -33,13 +36,22 @@ def fresh_layer(layer: keras.Layer, name: str, change: Callable[[Config], Config
     """
     try:
         config = change({**layer.get_config(), "name": name})
-        return _made(type(layer), config)
+        with own_seeds():
+            return _made(type(layer), config)
     except Exception as error:
         reason = "it has none" if isinstance(error, NotImplementedError) else one_line(error)
         raise NotRebuildable(
             f"layer '{layer.name}' ({type(layer).__name__}) can't be made anew from its config: {reason}; "
             "give it get_config() and from_config()"
         ) from error
+
+
+def own_seeds() -> contextlib.AbstractContextManager[None]:
+    """Within this block layers that are made without a seed take none of the numbers of Python's `random`.
+
+    Keras draws their seeds there; whoever has set the state of `random` counts on the numbers that come next.
+    """
+    return replaced(random, "randint", random.Random().randint)
 
 
 def _made(kind: Any, config: Config) -> Any:

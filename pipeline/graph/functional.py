@@ -12,8 +12,10 @@ import keras
 from keras import tree
 
 from pipeline.errors import BadInput, one_line
+from pipeline.graph.attributes import kept_attributes
 from pipeline.graph.flatten import read_flat, rebuild_flat
-from pipeline.graph.read import INPUTS, CallGraph, TensorRef, graph_of
+from pipeline.graph.forgotten_calls import note
+from pipeline.graph.read import INPUTS, CallGraph, TensorRef, graph_of, node_of
 
 Specs = Mapping[str, keras.InputSpec]
 
@@ -108,12 +110,15 @@ def _wrapped(model: keras.Model, specs: Specs, advice: str) -> keras.Model:
     first_error: Exception | None = None
     for args, kwargs in _ways_to_call(model, inputs):
         try:
-            with warnings.catch_warnings(action="ignore"):  # Keras warns of what a try left unbuilt
+            # Keras warns of what a try left unbuilt.
+            with warnings.catch_warnings(action="ignore"), kept_attributes([model]):
                 outputs = model(*args, **kwargs)
         except Exception as error:  # noqa: BLE001 - the model's own code refuses what it is called with as it likes
             first_error = first_error or error
         else:
-            return keras.Model(list(inputs.values()), outputs, name=model.name)
+            wrapped = keras.Model(list(inputs.values()), outputs, name=model.name)
+            note(node_of(wrapped.outputs[0]))
+            return wrapped
     told = ", ".join(f"{name} {spec.shape} {spec.dtype}" for name, spec in specs.items())
     said = one_line(first_error or Exception())
     raise BadInput(
