@@ -15,7 +15,7 @@ from pipeline.errors import BadInput, one_line
 from pipeline.graph.attributes import kept_attributes
 from pipeline.graph.flatten import read_flat, rebuild_flat
 from pipeline.graph.forgotten_calls import note
-from pipeline.graph.read import INPUTS, CallGraph, TensorRef, graph_of, node_of
+from pipeline.graph.read import INPUTS, CallGraph, TensorRef, built_on, graph_of, node_of
 
 Specs = Mapping[str, keras.InputSpec]
 
@@ -40,6 +40,9 @@ def as_functional(model: keras.Model, input_signature: Mapping[str, Any] | None 
         raise BadInput(f"a keras.Model is needed, and this is a {type(model).__name__}")
     if graph_of(model) is not None:
         return model if input_signature is None else _without_absent(model, _specs(input_signature))
+    own = built_on(model)
+    if own is not None and input_signature is None:
+        return _around(model, own)
     specs = _specs(input_signature) if input_signature is not None else _known(model)
     if not specs:
         raise BadInput(
@@ -101,6 +104,28 @@ def _arguments(model: keras.Model) -> list[str]:
 
 
 # --- calling it ---------------------------------------------------------------------------------------------------
+
+
+def _around(model: keras.Model, own: Any) -> keras.Model:
+    """A model around one that was built on inputs, and whose class computes more than their graph, on inputs alike."""
+
+    def like(symbol: Any) -> Any:
+        operation = symbol._keras_history.operation
+        return keras.Input(
+            batch_shape=symbol.shape,
+            dtype=symbol.dtype,
+            sparse=symbol.sparse,
+            name=operation.name,
+            optional=operation.optional,
+        )
+
+    inputs = tree.map_structure(like, own)
+    try:
+        outputs = model(inputs)
+    except Exception as error:  # the model's own code runs here
+        told = f"can't be called on the inputs that it was built on: {one_line(error)}"
+        raise BadInput(f"model '{model.name}' ({type(model).__name__}) {told}") from error
+    return keras.Model(inputs, outputs, name=model.name)
 
 
 def _wrapped(model: keras.Model, specs: Specs, advice: str) -> keras.Model:

@@ -130,6 +130,12 @@ def graph_of(layer: Any) -> Any | None:
     return None
 
 
+def built_on(model: Any) -> Nested | None:
+    """The symbolic inputs, nested as it takes them, of a model that was built on some; whatever its `call` does."""
+    built = model._functional if isinstance(model, keras.Sequential) else model
+    return built._inputs_struct if isinstance(built, Functional) else None
+
+
 def required_graph(model: keras.Model) -> Any:
     """The functional graph of a model.
 

@@ -20,6 +20,7 @@ from pipeline.graph.flatten import unused_name
 from pipeline.graph.inference import legal_scope
 from pipeline.oracle.buffers import numbers_of
 from pipeline.oracle.inlined import inlined_functions
+from pipeline.oracle.unprinted import unprinted
 
 
 class Snapshot:
@@ -68,7 +69,7 @@ class Snapshot:
 
     @contextlib.contextmanager
     def read(self, instead: Iterable[tuple[Any, Any]] = ()) -> Iterator[None]:
-        """Within this block layers read the copies, and assign to nothing that lasts, nor keep what they computed.
+        """Within this block layers read the copies; they assign to nothing that lasts, keep nothing, print nothing.
 
         Args:
             instead: pairs of a Keras variable and the tensor that is read in place of its copy.
@@ -77,7 +78,7 @@ class Snapshot:
             BadInput: if a layer reads what it has assigned itself: no artifact keeps a state between calls.
         """
         scope = _Copies({**self._copies, **{id(variable): tensor for variable, tensor in instead}})
-        with scope, inlined_functions(), kept_attributes(self._models):
+        with scope, inlined_functions(), unprinted(), kept_attributes(self._models):
             yield
         if scope.has_read_its_own:
             raise BadInput(

@@ -20,6 +20,8 @@ from pipeline.graph.read import CallSite, TensorRef
 _SEED_STATE = "seed_generator_state"  # keras/src/random/seed_generator.py
 # Operations that touch strings only to tell a person something.
 _TELLING = frozenset({"Assert", "Const", "PrintV2", "StringFormat"})
+# tf.py_function and tf.numpy_function: the graph holds no more than a key under which this process has the function.
+_PYTHON = frozenset({"EagerPyFunc", "PyFunc", "PyFuncStateless"})
 # What becomes an operator that onnxruntime 1.32 has a kernel for in float32, and none in float64.
 _NARROW = frozenset(
     {
@@ -39,6 +41,7 @@ class Effects:
         written: TensorFlow's variables that it changes, the states of Keras' seeds among them.
         read: TensorFlow's variables that it has to do with, changed or not.
         strings: the kinds of operations on strings that it runs.
+        runs_python: it calls back into the Python process that traced it.
         wide: the kinds of operations that it runs in float64 and that onnxruntime can't.
     """
 
@@ -46,6 +49,7 @@ class Effects:
     written: tuple[Any, ...] = ()
     read: tuple[Any, ...] = ()
     strings: tuple[str, ...] = ()
+    runs_python: bool = False
     wide: tuple[str, ...] = ()
 
 
@@ -64,6 +68,7 @@ def effects_of(site: CallSite) -> Effects:
         written=_written(first),
         read=tuple(_captured(first).values()),
         strings=tuple(dict.fromkeys(node.op for node in nodes if _handles_strings(node))),
+        runs_python=any(node.op in _PYTHON for node in nodes),
         wide=tuple(dict.fromkeys(node.op for node in nodes if _is_too_wide(node))),
     )
 

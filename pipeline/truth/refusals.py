@@ -39,6 +39,7 @@ _HOLD_IT = (
     "make it a weight of the layer (add_weight), or the layer that owns it an attribute of this one (a Lambda has "
     "neither: write a layer)"
 )
+_RUNS_PYTHON = ("runs Python code (tf.py_function), which no artifact keeps", "write it with keras.ops")
 _STATE_OUT = "make the state an input and an output"
 _FLOAT8 = ("is quantised to float8, which is not exported", "quantise it to int8, or not at all")
 _BFLOAT16 = ("computes in bfloat16, for which onnxruntime has no kernels", "give it the dtype policy float32")
@@ -169,6 +170,8 @@ def _of_effects(places: list[_Place], model: keras.Model) -> Iterator[str]:
 
 
 def _of_effect(place: _Place, effects: Effects) -> Iterator[str]:
+    if effects.runs_python:
+        yield _told(place.site.layer, place, _RUNS_PYTHON)
     if effects.draws:
         yield _told(place.site.layer, place, _IS_RANDOM)
     for variable in effects.written:

@@ -82,6 +82,39 @@ def test_a_model_that_was_called_on_data_knows_its_inputs() -> None:
     ]
 
 
+class Scaled(keras.Model):
+    """A functional model by its class, with more in its call than in its graph."""
+
+    def __init__(self) -> None:
+        ids, weights = keras.Input((None,), dtype="int32", name="ids"), keras.Input((4,), name="weights")
+        words = layers.GlobalAveragePooling1D()(layers.Embedding(7, 4)(ids))
+        super().__init__({"ids": ids, "weights": weights}, words * weights, name="scaled")
+
+    def call(self, inputs, training=None, mask=None):
+        """Twice what the graph gives."""
+        return 2 * super().call(inputs, training=training, mask=mask)
+
+
+class ScaledInARow(keras.Sequential):
+    """A sequential one."""
+
+    def call(self, inputs, training=None, mask=None):
+        """Twice what the layers give."""
+        return 2 * super().call(inputs, training=training, mask=mask)
+
+
+def test_a_functional_model_with_a_call_of_its_own_takes_what_it_was_built_on() -> None:
+    """Names, dtypes and nesting are its inputs'; what it computes is its call's."""
+    model = Scaled()
+    functional = as_functional(model)
+    given = [(tensor.name, tensor.shape, tensor.dtype) for tensor in functional.inputs]
+    assert given == [("ids", (None, None), "int32"), ("weights", (None, 4), "float32")]
+    feed = {"ids": np.array([[1, 2, 3]], "int32"), "weights": np.ones((1, 4), "float32")}
+    np.testing.assert_array_equal(functional(feed), model(feed))
+    in_a_row = as_functional(ScaledInARow([keras.Input((5,), dtype="int32", name="words"), layers.Embedding(7, 2)]))
+    assert [(tensor.name, tensor.shape, tensor.dtype) for tensor in in_a_row.inputs] == [("words", (None, 5), "int32")]
+
+
 class OrNothing(layers.Layer):
     """Adds a second input where there is one."""
 

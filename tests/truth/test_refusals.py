@@ -229,6 +229,16 @@ REFUSED: dict[str, tuple[Builder, str, str]] = {
         "layer 'noisy' (Lambda) at call site 'noisy'",
         NOISE,
     ),
+    "python_code": (
+        lambda: on(layers.Lambda(lambda x: tf.py_function(lambda y: 2 * y, [x], tf.float32), (4,), name="code")),
+        "layer 'code' (Lambda) at call site 'code' runs Python code (tf.py_function), which no artifact keeps",
+        "write it with keras.ops",
+    ),
+    "code_of_numpy": (
+        lambda: on(layers.Lambda(lambda x: tf.numpy_function(np.sin, [x], tf.float32), (4,), name="code")),
+        "layer 'code' (Lambda) at call site 'code' runs Python code (tf.py_function), which no artifact keeps",
+        "write it with keras.ops",
+    ),
     "a_variable_of_tensorflows": (
         lambda: in_a_tower(scaled_by_a_variable_of_tensorflows()),
         "layer 'scaled' (Scaled) at call site 'tower/scaled/call_1' reads variable 'scaled/factor', which the",
