@@ -220,14 +220,6 @@ def _sizes(tensor: Any) -> Any:
     return tf.where(is_far & is_floor, nothing, sizes)
 
 
-def _floor_of_a_mask(sizes: Any, scale: Any) -> Any:
-    """Where several elements are one number far beyond the scale: a constant, off by nothing in any implementation."""
-    largest = tf.reduce_max(sizes)
-    are_equal = sizes == largest
-    is_floor = (largest > _FLOOR * tf.maximum(scale, 1.0)) & (tf.math.count_nonzero(are_equal) > 1)
-    return are_equal & is_floor
-
-
 class _Move(NamedTuple):
     """How a tensor is moved; tensors all, but for the values that stay."""
 
@@ -243,10 +235,9 @@ def _moved_or_exact(tensor: Any, move: _Move, no_scale: Any, scale: Callable[[],
         return tensor, scale()
 
     def moved() -> tuple[Any, Any]:
-        sizes = tf.abs(tensor)
-        most = tf.maximum(move.unit, move.own * sizes)
+        most = tf.maximum(move.unit, move.own * tf.abs(tensor))
         by = tf.cond(move.is_any_size, lambda: _part(most, move.seed), lambda: _up_or_down(most, move.seed))
-        moves = tf.math.is_finite(tensor) & ~_floor_of_a_mask(sizes, tf.reduce_max(move.unit) / move.own)
+        moves = tf.math.is_finite(tensor)
         for value in move.kept:
             moves &= tensor != value
         # Selected, not multiplied: a unit of nothing of infinity is no number. One size is a vector of one, which a

@@ -59,8 +59,8 @@ def endless_bundle(folder: Path, *, has_saved_model: bool) -> None:
     ("code", "children", "kind"),
     [
         (JOB, 1, signal.SIGKILL),
-        (WORKER, 1, signal.SIGKILL),
-        (HALF, 1, signal.SIGKILL),
+        pytest.param(WORKER, 1, signal.SIGKILL, marks=pytest.mark.matrix),
+        pytest.param(HALF, 1, signal.SIGKILL, marks=pytest.mark.matrix),
         (HALF, 1, signal.SIGTERM),
         (WAITING_HALF, 2, signal.SIGKILL),
     ],
