@@ -121,11 +121,18 @@ def _around(model: keras.Model, own: Any) -> keras.Model:
 
     inputs = tree.map_structure(like, own)
     try:
-        outputs = model(inputs)
+        with kept_attributes([model]):
+            outputs = model(inputs)
     except Exception as error:  # the model's own code runs here
         told = f"can't be called on the inputs that it was built on: {one_line(error)}"
         raise BadInput(f"model '{model.name}' ({type(model).__name__}) {told}") from error
-    return keras.Model(inputs, outputs, name=model.name)
+    return _noted(keras.Model(inputs, outputs, name=model.name))
+
+
+def _noted(wrapped: keras.Model) -> keras.Model:
+    """The model, its call of the user's one known as ours, to be forgotten (`forgotten_calls`)."""
+    note(node_of(wrapped.outputs[0]))
+    return wrapped
 
 
 def _wrapped(model: keras.Model, specs: Specs, advice: str) -> keras.Model:
@@ -141,9 +148,7 @@ def _wrapped(model: keras.Model, specs: Specs, advice: str) -> keras.Model:
         except Exception as error:  # noqa: BLE001 - the model's own code refuses what it is called with as it likes
             first_error = first_error or error
         else:
-            wrapped = keras.Model(list(inputs.values()), outputs, name=model.name)
-            note(node_of(wrapped.outputs[0]))
-            return wrapped
+            return _noted(keras.Model(list(inputs.values()), outputs, name=model.name))
     told = ", ".join(f"{name} {spec.shape} {spec.dtype}" for name, spec in specs.items())
     said = one_line(first_error or Exception())
     raise BadInput(

@@ -41,9 +41,7 @@ def ask_groups(asked: Asked, like: CaseArrays, groups: Sequence[tuple[str, ...]]
         inputs_of = KEY.format(0) if number else None  # the first has them
         told = {"key": KEY.format(number), "kind": ROUND.format(number), "inputs_of": inputs_of, "weights": names}
         case = like.case.model_copy(update=told)
-        found = asked.answers(
-            like.inputs, limits_of(0.0), moves(case, asked.weights, asked.snapshot), draws=draws, at_scale=False
-        )
+        found = asked.answers(like.inputs, limits_of(0.0), moves(case, asked.weights, asked.snapshot), draws=draws)
         answered = Answered(case, found.float32, found.float64, found.noisy, found.decided)
         kept = archive.add(answered, like.inputs, truth.signature)
         settled += [] if kept is None else [kept]
