@@ -252,7 +252,7 @@ def test_an_unsafe_lambda_in_a_keras_file_is_refused(capsys, folder) -> None:
     assert "lambda" in err.lower()
 
 
-@pytest.mark.parametrize("ending", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("ending", [signal.SIGINT, pytest.param(signal.SIGTERM, marks=pytest.mark.matrix)])
 def test_an_export_that_is_ended_is_one_line_and_leaves_nothing(folder, tmp_path, ending: signal.Signals) -> None:
     """Neither files nor processes, while TensorFlow works here and there."""
     command = [sys.executable, "-m", "pipeline", "export", "own.py:build"]

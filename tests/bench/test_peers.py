@@ -136,7 +136,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return root
 
 
-@pytest.mark.slow
+@pytest.mark.matrix
 def test_every_maker_writes_a_file_that_counts_and_all_batch_sizes_are_timed(made: Path) -> None:
     """Of a plain LSTM, which every exporter converts."""
     found = read_record(made / "peers.json", Comparisons)
@@ -146,7 +146,7 @@ def test_every_maker_writes_a_file_that_counts_and_all_batch_sizes_are_timed(mad
     assert f"{MODEL:17}" in (made / "printed.txt").read_text()
 
 
-@pytest.mark.slow
+@pytest.mark.matrix
 def test_a_file_with_wrong_answers_or_none_does_not_count(made: Path, tmp_path: Path) -> None:
     """Weights moved a little, bytes cut off."""
     folder = made / MODEL

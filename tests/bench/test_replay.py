@@ -73,6 +73,7 @@ def test_pytest_benchmarks_statistics_are_those_of_the_samples(project: Path) ->
         assert info["unshared_over_shared_low"] <= info["unshared_over_shared"] <= info["unshared_over_shared_high"]
 
 
+@pytest.mark.matrix
 def test_compare_reads_the_json_and_compare_fail_fires(project: Path) -> None:
     """A run that is twice as slow fails `--benchmark-compare-fail=median:50%`; the same run passes."""
     assert suite(project, "--benchmark-json=first.json").returncode == 0

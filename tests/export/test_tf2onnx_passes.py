@@ -11,6 +11,7 @@ from typing import Any
 import keras
 import onnx
 import onnx_ir as ir
+import pytest
 from keras import layers
 from tf2onnx import graph
 from tf2onnx.optimizer.identity_optimizer import IdentityOptimizer
@@ -63,6 +64,7 @@ def test_a_pass_that_fails_is_left_out(monkeypatch) -> None:
     assert [node.op_type for node in onnx.load_from_string(exported(excited())).graph.node] == kinds
 
 
+@pytest.mark.matrix
 def test_a_file_is_the_same_whatever_pythons_hash_seed_is() -> None:
     """tf2onnx goes through sets of names."""
 

@@ -54,6 +54,7 @@ def test_a_model_that_would_fill_the_memory_is_refused(tmp_path, monkeypatch) ->
         freeze(keras.Model(x, Outer()(x)), tmp_path, effort="quick")
 
 
+@pytest.mark.matrix
 def test_noise_keeps_its_scale_when_the_process_is_started_again(monkeypatch) -> None:
     """A limit that one case reached, or memory that others needed, must not make later budgets smaller."""
     x = keras.Input((4,), name="x")

@@ -39,7 +39,7 @@ def test_the_figure_is_that_of_the_weights_on_the_held_out_samples(tmp_path: Pat
     assert record.holds
 
 
-@pytest.mark.parametrize("variant", ["shared", "unshared"])
+@pytest.mark.parametrize("variant", ["shared", pytest.param("unshared", marks=pytest.mark.matrix)])
 def test_training_twice_gives_equal_weights(tmp_path: Path, variant: str) -> None:
     """Seeded throughout: initial weights, dropout, order of samples."""
     first = train(subject(), variant, tmp_path / "first")

@@ -141,6 +141,7 @@ def save_looping(folder: Path, least: float) -> None:
     tf.saved_model.save(module, str(folder), signatures=serve.get_concrete_function(**specs()))
 
 
+@pytest.mark.matrix
 def test_a_savedmodel_that_loops_on_a_nan_has_its_verdict(tmp_path) -> None:
     """As an ONNX file has; what that answers is told beside."""
     folder = reporting(tmp_path / "views")

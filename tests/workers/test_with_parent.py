@@ -58,10 +58,10 @@ def endless_bundle(folder: Path, *, has_saved_model: bool) -> None:
 @pytest.mark.parametrize(
     ("code", "children", "kind"),
     [
-        (JOB, 1, signal.SIGKILL),
+        pytest.param(JOB, 1, signal.SIGKILL, marks=pytest.mark.matrix),
         pytest.param(WORKER, 1, signal.SIGKILL, marks=pytest.mark.matrix),
         pytest.param(HALF, 1, signal.SIGKILL, marks=pytest.mark.matrix),
-        (HALF, 1, signal.SIGTERM),
+        pytest.param(HALF, 1, signal.SIGTERM, marks=pytest.mark.matrix),
         (WAITING_HALF, 2, signal.SIGKILL),
     ],
     ids=["job", "worker", "half", "half-SIGTERM", "waiting half"],
