@@ -162,7 +162,9 @@ def _draft(
         freezing = Freezing(asked, samples, effort=options.effort, of_task=of_task)
     with frozen_beside(freezing, scratch, apart) as beside:
         feed = dict(freezing.first_inputs)
-        artifacts = write_artifacts(model, freezing.signature, feed, options, scratch, asked.snapshot)
+        artifacts = write_artifacts(
+            model, freezing.signature, feed, options, scratch, asked.snapshot, has_loops=asked.has_loops
+        )
         truth = beside.truth()
     draft = Manifest(
         model=labels.name,

@@ -46,6 +46,8 @@ def write_artifacts(
     options: ExportOptions,
     folder: Path,
     snapshot: Snapshot | None = None,
+    *,
+    has_loops: bool = True,
 ) -> Artifacts:
     """Write `model.onnx`, `saved_model/` and `model.keras` into `folder`, those that `options.formats` names.
 
@@ -56,6 +58,7 @@ def write_artifacts(
         options: formats and opset.
         folder: an existing folder.
         snapshot: of the model's variables, which are written; one is taken if none is given.
+        has_loops: whether a part of the model may run more than once for one answer.
 
     Raises:
         BadInput: if the model can't be converted. A `model.keras` that would not reload is left out instead.
@@ -73,7 +76,7 @@ def write_artifacts(
         if "saved_model" in options.formats:
             export_saved_model(flat, signature, folder / FILES["saved_model"], copies)
         if "keras" in options.formats:
-            reason = export_keras(model, flat, signature, feed, folder / FILES["keras"], copies)
+            reason = export_keras(model, flat, signature, feed, folder / FILES["keras"], copies, has_loops=has_loops)
             if reason is not None:
                 left_out[FILES["keras"]] = reason
     return Artifacts(parameters(graph), shared_layers(graph), weight_map, left_out, loops)

@@ -16,7 +16,7 @@ from pipeline.graph.weights import named_weights
 from pipeline.oracle.asking import NONE_MOVED, Answers, Moves, Oracle, opened
 from pipeline.oracle.snapshot import Snapshot
 from pipeline.oracle.traced import Traced, input_key, output_key, traced
-from pipeline.oracle.work import work_of
+from pipeline.oracle.work import has_loops, work_of
 from pipeline.progress import stage
 from pipeline.store import temporary_folder
 from pipeline.truth.plan import Fixed, Work
@@ -92,6 +92,11 @@ class Asked:
     def work(self, free_axis: int) -> Work:
         """What a row amounts to, an axis that is free counted at this size."""
         return work_of(self._traced.served, free_axis)
+
+    @property
+    def has_loops(self) -> bool:
+        """Whether a part of the model runs more than once for one answer."""
+        return has_loops(self._traced.served)
 
     def fixed(self) -> Fixed:
         """What an export takes however many rows are asked."""

@@ -27,7 +27,7 @@ def inlined_functions() -> Iterator[None]:
 
     def inlined(function: Any, *args: Any, **kwargs: Any) -> Any:
         python = function.python_function
-        if tf.executing_eagerly() or (getattr(python, "__module__", None) or "").split(".")[0] in _KEPT:
+        if tf.executing_eagerly() or not _is_own(function):
             return call(function, *args, **kwargs)
         if not function._autograph:
             return python(*args, **kwargs)
@@ -37,3 +37,32 @@ def inlined_functions() -> Iterator[None]:
 
     with replaced(polymorphic_function.Function, "__call__", inlined):
         yield
+
+
+class CompiledByItself(Exception):
+    """A function of a user's was called, which reads the weights that it was traced with."""
+
+
+@contextlib.contextmanager
+def own_functions_refused() -> Iterator[None]:
+    """Within this block a `tf.function` of a user's that this thread calls outside of a graph raises.
+
+    What it traced before reads the model's own weights, whatever is to be read in their place.
+
+    Raises:
+        CompiledByItself: if one is called.
+    """
+    call = polymorphic_function.Function.__call__
+
+    def refused(function: Any, *args: Any, **kwargs: Any) -> Any:
+        if tf.executing_eagerly() and _is_own(function):
+            raise CompiledByItself
+        return call(function, *args, **kwargs)
+
+    with replaced(polymorphic_function.Function, "__call__", refused):
+        yield
+
+
+def _is_own(function: Any) -> bool:
+    """Whether it is a user's."""
+    return (getattr(function.python_function, "__module__", None) or "").split(".")[0] not in _KEPT

@@ -34,6 +34,19 @@ def work_of(function: Any, free_axis: int) -> Work:
     return Work(operations, elements + inputs, nodes)
 
 
+def has_loops(function: Any) -> bool:
+    """Whether something in a traced function runs more than once."""
+    graphs = [function.graph]
+    while graphs:
+        graph = graphs.pop()
+        if any(operation.type in _LOOPS for operation in graph.get_operations()):
+            return True
+        # Also those of branches, which may run.
+        inner = (getattr(each, "graph", None) for each in graph._functions.values())
+        graphs += [each for each in inner if each is not None]
+    return False
+
+
 class _Counted:
     """Counts graphs; `steps` is how often the body of a loop is taken to run: nothing in a graph says it."""
 

@@ -202,6 +202,47 @@ def test_a_keras_file_keeps_its_submodels_where_it_can(tmp_path) -> None:
     assert "embed" in [layer.name for layer in keras.models.load_model(tmp_path / "model.keras").layers]
 
 
+@keras.saving.register_keras_serializable("tests")
+class InGraphsAlone(keras.layers.Layer):
+    """Refuses to be called on numbers."""
+
+    def call(self, x):
+        """Twice of it."""
+        if tf.executing_eagerly():
+            raise RuntimeError("a graph is needed")
+        return x * 2.0
+
+
+def test_a_layer_that_runs_in_a_graph_alone_is_tried_there(tmp_path) -> None:
+    """Whatever a trace takes."""
+    x = keras.Input((3,), name="x")
+    model = keras.Model(x, InGraphsAlone()(x))
+    signature = read_signature(model)
+    feed = cases.generate(signature, 2, 0)
+    path = tmp_path / "model.keras"
+    assert export_keras(model, flatten(model), signature, feed, path, has_loops=False) is None
+    assert path.is_file()
+
+
+@pytest.mark.parametrize("has_loops", [False, True])
+def test_a_keras_file_that_answers_otherwise_is_left_out(tmp_path, has_loops: bool, monkeypatch) -> None:
+    """However it is asked."""
+    model = ZOO["sequential_triplet"]()
+    signature = read_signature(model)
+    feed = cases.generate(signature, 2, 0)
+    load = keras.models.load_model
+
+    def changed(path):
+        again = load(path)
+        again.weights[0].assign(again.weights[0] + 0.001)
+        return again
+
+    monkeypatch.setattr(keras.models, "load_model", changed)
+    reason = export_keras(model, flatten(model), signature, feed, tmp_path / "model.keras", has_loops=has_loops)
+    assert reason is not None
+    assert "reloaded it computes another" in reason
+
+
 def test_a_keras_file_that_loses_sharing_is_left_out_with_the_reason(tmp_path) -> None:
     """Sharing inside wrappers is in no config."""
     model = ZOO["three_wrappers_of_one_network"]()
