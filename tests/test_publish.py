@@ -103,8 +103,8 @@ def test_a_saved_model_is_judged_on_real_rows_too(tmp_path, monkeypatch) -> None
     x = keras.Input((4,), name="x")
     write = publish.write_artifacts
 
-    def with_fault(model, signature, feed, options, folder, snapshot):
-        written = write(model, signature, feed, options, folder, snapshot)
+    def with_fault(model, signature, feed, options, folder, snapshot, **how):
+        written = write(model, signature, feed, options, folder, snapshot, **how)
         wrong_at(folder / "saved_model", 7.25)
         return written
 

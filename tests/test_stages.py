@@ -337,8 +337,8 @@ def test_what_zeros_would_hide_is_seen_before_publishing(tmp_path, monkeypatch) 
 
     write = publish.write_artifacts
 
-    def without_bias(model, signature, feed, options, folder, snapshot):
-        written = write(model, signature, feed, options, folder, snapshot)
+    def without_bias(model, signature, feed, options, folder, snapshot, **how):
+        written = write(model, signature, feed, options, folder, snapshot, **how)
         proto = onnx.load(folder / "model.onnx")
         proto.graph.initializer.append(numpy_helper.from_array(np.zeros(4, np.float32), "none"))
         first = next(node for node in proto.graph.node if "shared/bias" in node.input)

@@ -77,7 +77,11 @@ def test_what_the_model_refuses_meanwhile_is_raised(tmp_path: Path, monkeypatch)
 
 def test_a_conversion_that_fails_leaves_no_process(tmp_path: Path, monkeypatch) -> None:
     """And says why it failed."""
-    monkeypatch.setattr(publishing, "write_artifacts", lambda *given: (_ for _ in ()).throw(BadInput("no operator")))
+
+    def failing(*given: object, **how: object) -> None:
+        raise BadInput("no operator")
+
+    monkeypatch.setattr(publishing, "write_artifacts", failing)
     before = {child.pid for child in psutil.Process().children(recursive=True)}
     labels = publishing.Labels("views", "shared", None)
     with pytest.raises(BadInput, match="no operator"):
