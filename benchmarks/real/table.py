@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from benchmarks.real.bars import EXPORT_AIM_S, GB, IN_WORDS, Bar, bars, misses, verdict
 from benchmarks.real.records import Row, Run, Side
 
-STAGES = ("plan", "traces", "truth", "conversion", "artifacts", "verdict")
+STAGES = ("plan", "traces", "questions", "truth", "conversion", "artifacts", "verdict")
 PEER = "model.export"
 BARS = ("export", "memory", "verify")
 _SHOWN_LEFT = 3  # of what was not judged, each in a line of its own

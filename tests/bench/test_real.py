@@ -233,7 +233,7 @@ def test_the_tables_show_stages_the_rest_and_how_each_bar_stands() -> None:
     stages = {"truth": 12.0, "artifacts": 3.0}
     text = rendered(run_of(row(ours=side(20.0, stages_s=stages)), row(verify=side(15.1))))
     times = next(line for line in text.splitlines() if line.startswith("m ")).split()
-    assert times == ["m", "1,000", "10.0", "20.0", "-", "-", "12.0", "-", "3.0", "-", "5.0", "5.0"]
+    assert times == ["m", "1,000", "10.0", "20.0", "-", "-", "-", "12.0", "-", "3.0", "-", "5.0", "5.0"]
     assert "yes, 20.0 of 75.0 s" in text
     assert "no, 15.1 of 15.0 s" in text
     assert "yes, 1.00 of 2.00 GB" in text
