@@ -224,6 +224,29 @@ def test_a_layer_that_runs_in_a_graph_alone_is_tried_there(tmp_path) -> None:
     assert path.is_file()
 
 
+@keras.saving.register_keras_serializable("tests")
+class Tally(keras.layers.Layer):
+    """Counts what it sees."""
+
+    def build(self, shape):
+        """The count."""
+        self.seen = self.add_weight(shape=(), initializer="zeros", trainable=False)
+
+    def call(self, x):
+        """The input."""
+        self.seen.assign(self.seen + 1.0)
+        return x
+
+
+def test_a_count_of_what_was_broken_off_is_forgotten(tmp_path) -> None:
+    """Read again, it would look like a state that lasts from call to call."""
+    x = keras.Input((3,), name="x")
+    model = keras.Model(x, InGraphsAlone()(Tally()(x)))
+    signature = read_signature(model)
+    feed = cases.generate(signature, 2, 0)
+    assert export_keras(model, flatten(model), signature, feed, tmp_path / "model.keras", has_loops=False) is None
+
+
 @pytest.mark.parametrize("has_loops", [False, True])
 def test_a_keras_file_that_answers_otherwise_is_left_out(tmp_path, has_loops: bool, monkeypatch) -> None:
     """However it is asked."""
