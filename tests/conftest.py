@@ -12,8 +12,8 @@ load_tensorflow()
 
 import keras  # noqa: E402
 
-# An example of a property about models is an export: a dozen of each in make test, many in make prove.
-settings.register_profile("test", max_examples=12, derandomize=True)
+# An example of a property about models is an export: some of each in make test, many in make prove.
+settings.register_profile("test", max_examples=8, derandomize=True)
 settings.register_profile("prove", max_examples=100)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "test"))
 

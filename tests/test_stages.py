@@ -240,6 +240,7 @@ def fill(disk: Path, room: int) -> None:
     (disk / "others").write_bytes(bytes(free - room))
 
 
+@pytest.mark.matrix
 def test_a_disk_that_gets_full_anywhere_in_an_export_is_one_line_and_loses_nothing(disk) -> None:
     """While ONNX, a SavedModel or a .keras file is written: whoever tells of it, in whatever words."""
     model = ZOO["dense_on_two_views"]()
@@ -264,6 +265,7 @@ def test_a_full_temporary_folder_is_no_verdict(disk, tmp_path, monkeypatch) -> N
         pipeline.verify_bundle(tmp_path / "m")
 
 
+@pytest.mark.matrix
 def test_of_two_exports_to_one_place_one_wins_whole(tmp_path) -> None:
     """The other is refused in one line."""
     code = f"""

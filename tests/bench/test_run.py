@@ -60,6 +60,7 @@ def test_footprints_are_of_the_file_that_was_loaded(measured: tuple[Measurements
 
 
 @pytest.mark.slow
+@pytest.mark.matrix
 def test_all_runtimes_arrive_in_one_record(variants: Compared, tmp_path: Path) -> None:
     """Keras, the SavedModel and onnxruntime, each in workers of its own: 24 subjects, 12 ratios."""
     found = run(Bench([variants], "cpu", is_quick=True, effort=Effort(1, 2, 0.1, {"onnxruntime": 1})), tmp_path)

@@ -26,6 +26,7 @@ from pipeline.oracle.freeze import freeze
 from pipeline.truth.signature import read_signature
 from pipeline.verify import savedmodel_half
 from tests.export.test_zoo import failures
+from tests.sampling import sampled
 from tests.zoo import ZOO, fill
 
 pytestmark = pytest.mark.filterwarnings("ignore::UserWarning")
@@ -109,7 +110,7 @@ SERVED = {
 }
 
 
-@pytest.mark.parametrize("name", SERVED)
+@pytest.mark.parametrize("name", sampled(SERVED, 2))
 def test_the_saved_model_holds_against_frozen_truth(name: str, tmp_path) -> None:
     """Through tf.saved_model.load and through the session that servers use; its variables are the weights, once."""
     model = SERVED[name]()

@@ -18,6 +18,7 @@ from pipeline.export.options import ExportOptions
 from pipeline.oracle.freeze import freeze
 from pipeline.verify import onnx_half
 from tests.export.test_zoo import failures
+from tests.sampling import sampled
 from tests.zoo import ZOO, fill
 
 ONNX_ONLY = pipeline.ExportOptions(formats=("onnx",))
@@ -124,7 +125,9 @@ def test_an_onnx_file_whose_weights_are_missing_does_not_pass(model, copy) -> No
         pipeline.stages.audit(copy / "model.onnx")
 
 
-@pytest.mark.parametrize("name", ["siamese_tower_with_dropout", "masked_encoder_decoder", "bidirectional_twice"])
+@pytest.mark.parametrize(
+    "name", sampled(["siamese_tower_with_dropout", "masked_encoder_decoder", "bidirectional_twice"], 3)
+)
 @pytest.mark.parametrize("least", [0, 200])
 def test_models_convert_alike_with_their_weights_as_inputs(name: str, least: int, tmp_path, monkeypatch) -> None:
     """Convolutions, recurrent layers, all of their weights or only the larger ones."""

@@ -8,6 +8,7 @@ import pytest
 from keras import layers, ops
 
 from tests.export.recurrent.agreement import Exported
+from tests.sampling import sampled
 
 INNER = {
     "dense": ((4,), lambda: layers.Dense(3)),
@@ -20,7 +21,7 @@ INNER = {
 
 
 @pytest.mark.parametrize("steps", [3, None])
-@pytest.mark.parametrize("name", sorted(INNER))
+@pytest.mark.parametrize("name", sampled(sorted(INNER), 2))
 def test_one_call_does_for_all_steps(name: str, steps: int | None) -> None:
     """No loop and no copy for each step, whether their number is known or not."""
     shape, make = INNER[name]

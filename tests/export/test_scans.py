@@ -11,6 +11,7 @@ import tensorflow as tf
 from keras import layers, ops
 
 from tests.export.operations.agreement import assert_agrees, kinds, normal
+from tests.sampling import sampled
 
 
 def scanned(x: Any, part: int, **options: Any) -> Any:
@@ -38,7 +39,7 @@ def test_a_scan_over_nothing_but_its_length() -> None:
     assert_agrees(lambda x: ops.scan(lambda carry, _: (carry * 2, carry), x, None, length=3)[1], normal(2, 6))
 
 
-@pytest.mark.parametrize("function", [lambda p, q: p + q, lambda p, q: p * q])
+@pytest.mark.parametrize("function", sampled([lambda p, q: p + q, lambda p, q: p * q], 2))
 @pytest.mark.parametrize("reverse", [False, True])
 def test_an_associative_scan_has_its_rank_and_no_conditions(function: Callable, reverse: bool) -> None:
     """TensorFlow loses the rank, and Keras decides by a condition what is known: which axis, and how long it is."""
@@ -70,7 +71,7 @@ def test_a_choice_between_several_is_one_between_two_and_two(index: int) -> None
     assert_agrees(lambda x, i: by_number([x, i]), normal(2, 6), number)
 
 
-@pytest.mark.parametrize("opset", [16, 18])
+@pytest.mark.parametrize("opset", sampled([16, 18], 2))
 def test_two_ctc_losses_in_one_graph(opset: int) -> None:
     """TensorFlow's own loops can't be put into one: their bodies bear one name."""
     target = np.array([[1, 2, 2], [3, 1, 0]], "int32")

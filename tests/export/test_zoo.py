@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import random
-
 import keras
 import onnx
 import pytest
@@ -16,6 +14,7 @@ from pipeline.graph.unshare import unshare
 from pipeline.oracle.freeze import freeze
 from pipeline.records import Verdict
 from pipeline.verify import onnx_half
+from tests.sampling import sampled
 from tests.zoo import ZOO, fill
 from tests.zoo.peer import node_count
 from tests.zoo.points import POINTS
@@ -29,13 +28,7 @@ def failures(verdict: Verdict) -> list[str]:
     return [f"{check.name}: {check.detail}" for check in verdict.checks if not check.passed]
 
 
-# `make test` takes a seeded tenth, .ci/run all of them.
-SAMPLE = frozenset(random.Random(17).sample(sorted(ZOO), len(ZOO) // 10))
-
-
-@pytest.mark.parametrize(
-    "name", [name if name in SAMPLE else pytest.param(name, marks=pytest.mark.matrix) for name in sorted(ZOO)]
-)
+@pytest.mark.parametrize("name", sampled(sorted(ZOO), 20))
 def test_every_model_holds_at_the_points_that_its_export_tells_by_itself(name: str, tmp_path) -> None:
     """It converts or is refused as expected; then answers, weights, names, call sites, native nodes and the checker.
 

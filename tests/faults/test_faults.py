@@ -84,6 +84,7 @@ def test_what_moves_answers_is_never_excused(sound, tmp_path, fault) -> None:
     assert measured(sound, tmp_path, fault) > 1
 
 
+@pytest.mark.matrix
 def test_swapped_inputs_are_excused_where_keras_answers_alike(sound, tmp_path) -> None:
     """A distance between two views, and an encoder with its decoder."""
     symmetric = fresh_model("siamese_tower_with_dropout")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import random
 
 import keras
 import numpy as np
@@ -19,6 +18,7 @@ from pipeline.graph.read import read, required_graph
 from pipeline.graph.unshare import twin_of, unshare
 from pipeline.records import Signature
 from pipeline.truth.signature import read_signature
+from tests.sampling import sampled
 from tests.zoo import NOT_REBUILDABLE, NOT_RELOADABLE, REFUSED, ZOO
 
 # The themes in which graphs differ; the others differ in what their layers compute.
@@ -35,11 +35,7 @@ KEPT_WHOLE = ("two_layers_of_one_name", "training_fixed_inside_a_submodel")
 
 pytestmark = pytest.mark.filterwarnings("ignore::UserWarning")
 
-# `make test` takes a seeded third, .ci/run all of them.
-SAMPLE = frozenset(random.Random(17).sample(sorted(BUILDERS), len(BUILDERS) // 3))
-every_model = pytest.mark.parametrize(
-    "name", [name if name in SAMPLE else pytest.param(name, marks=pytest.mark.matrix) for name in sorted(BUILDERS)]
-)
+every_model = pytest.mark.parametrize("name", sampled(sorted(BUILDERS), 4))
 
 
 def batch_of(signature: Signature) -> int:

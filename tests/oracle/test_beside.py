@@ -14,6 +14,7 @@ from keras import layers, ops
 from pipeline import publish as publishing
 from pipeline.errors import BadInput
 from pipeline.export.options import ExportOptions
+from pipeline.oracle import asking
 from pipeline.oracle.asked import Asked
 from pipeline.oracle.beside import frozen_beside
 from pipeline.oracle.freeze import Freezing, Stopped, freeze
@@ -77,6 +78,7 @@ def test_what_the_model_refuses_meanwhile_is_raised(tmp_path: Path, monkeypatch)
 
 def test_a_conversion_that_fails_leaves_no_process(tmp_path: Path, monkeypatch) -> None:
     """And says why it failed."""
+    monkeypatch.setattr(asking, "_kept", [])  # nobody keeps a process for other tests
 
     def failing(*given: object, **how: object) -> None:
         raise BadInput("no operator")

@@ -270,6 +270,7 @@ def deep(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.mark.matrix
 def test_two_hundred_weights_are_asked_in_nine_rounds(deep: Path) -> None:
     """Each in other rounds than every other, on weights under which they show."""
     truth = bundle.read_truth(deep)

@@ -18,6 +18,7 @@ from pipeline.oracle.freeze import freeze
 from pipeline.oracle.snapshot import Snapshot
 from pipeline.records import Check, Verdict
 from pipeline.verify.keras_half import first_difference, searched
+from tests.sampling import sampled
 from tests.zoo import ZOO, fill
 
 Spoil = Callable[[onnx.ModelProto], None]
@@ -98,7 +99,7 @@ FAULTS = {
 
 
 @pytest.mark.parametrize("is_nameless", [False, True], ids=["ours", "nameless"])
-@pytest.mark.parametrize("fault", FAULTS)
+@pytest.mark.parametrize("fault", sampled(FAULTS, 3))
 def test_the_call_site_that_is_at_fault_is_named(fault: str, is_nameless: bool, tmp_path) -> None:
     """Not the ones behind it, whose answers are wrong too; by values alone where the file's names say nothing."""
     spoil, site = FAULTS[fault]

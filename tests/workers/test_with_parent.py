@@ -58,11 +58,11 @@ def endless_bundle(folder: Path, *, has_saved_model: bool) -> None:
 @pytest.mark.parametrize(
     ("code", "children", "kind"),
     [
-        pytest.param(JOB, 1, signal.SIGKILL, marks=pytest.mark.matrix),
+        (JOB, 1, signal.SIGKILL),
         pytest.param(WORKER, 1, signal.SIGKILL, marks=pytest.mark.matrix),
         pytest.param(HALF, 1, signal.SIGKILL, marks=pytest.mark.matrix),
         pytest.param(HALF, 1, signal.SIGTERM, marks=pytest.mark.matrix),
-        (WAITING_HALF, 2, signal.SIGKILL),
+        pytest.param(WAITING_HALF, 2, signal.SIGKILL, marks=pytest.mark.matrix),
     ],
     ids=["job", "worker", "half", "half-SIGTERM", "waiting half"],
 )
