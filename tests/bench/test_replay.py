@@ -54,6 +54,7 @@ def test_a_replayed_round_is_its_sample_to_the_last_bit() -> None:
     assert [readings[1] - readings[0], readings[3] - readings[2]] == [0.1, 1e-9 / 3]
 
 
+@pytest.mark.matrix
 def test_pytest_benchmarks_statistics_are_those_of_the_samples(project: Path) -> None:
     """Its JSON: minimum, median and number of rounds of each subject, and what stands beside them."""
     done = suite(project, "--benchmark-json=figures.json")

@@ -286,6 +286,7 @@ def test_two_hundred_weights_are_asked_in_nine_rounds(deep: Path) -> None:
     assert (check.passed, check.detail) == (True, "200 weights in 9 rounds")
 
 
+@pytest.mark.matrix
 @pytest.mark.parametrize("weight", ["dense0/kernel", "dense50/bias", "dense99/kernel"])
 def test_a_copy_of_one_weight_of_two_hundred_is_named(weight: str, deep: Path, tmp_path: Path) -> None:
     """The first, one in the middle, the last: equal to the shared one, read by one of two call sites."""
