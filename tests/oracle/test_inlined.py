@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import keras
 import numpy as np
+import pytest
 import tensorflow as tf
 from keras import layers
 
+from pipeline.oracle.inlined import CompiledByItself, own_functions_refused
 from tests.export.operations.agreement import assert_agrees, normal
 
 
@@ -40,3 +43,15 @@ def test_loops_and_conditions_on_tensors_are_converted() -> None:
     looping = Looping()
     for sign in (1, -1):
         assert_agrees(lambda a, b: looping(a) - looping(b), sign * np.abs(normal(2, 4)), normal(3, 4)[:2])
+
+
+def test_layer_by_layer_a_function_that_was_traced_before_is_refused() -> None:
+    """It reads the weights that it was traced with; in a graph it is called, and so is Keras' own code."""
+    looping, x = Looping(), normal(2, 4)
+    looping(x)
+    with own_functions_refused():
+        with pytest.raises(CompiledByItself):
+            looping(x)
+        keras.Sequential([layers.Dense(3)]).predict(x, verbose=0)
+        tf.function(lambda y: looping.looped(y)).get_concrete_function(tf.TensorSpec((2, 4)))
+    looping(x)
