@@ -14,8 +14,9 @@ import pytest
 from pydantic import ValidationError
 
 from pipeline.errors import BadInput
+from pipeline.folders import publishing, temporary_folder
 from pipeline.records import FileDigest, Measurements, Parameters
-from pipeline.store import digest, digests, publishing, read_record, temporary_folder, write_record
+from pipeline.store import digest, digests, read_record, write_record
 
 MARKER = "manifest.json"
 
@@ -74,7 +75,7 @@ def test_a_kill_leaves_the_previous_folder_whole_and_the_next_run_cleans_up(tmp_
     code = f"""
         import time
         from pathlib import Path
-        from pipeline.store import publishing
+        from pipeline.folders import publishing
         with publishing(Path({str(target)!r}), lambda folder: None) as scratch:
             (scratch / "file").write_text("half")
             print("filling", flush=True)
@@ -164,7 +165,7 @@ def test_what_a_killed_process_left_in_the_temporary_folder_goes_with_the_next_r
     code = f"""
         import tempfile, time
         tempfile.tempdir = {str(tmp_path)!r}
-        from pipeline.store import temporary_files_removed, temporary_folder
+        from pipeline.folders import temporary_files_removed, temporary_folder
         with temporary_files_removed(), temporary_folder("inner") as folder:
             (folder / "file").write_text("x")
             print(folder, flush=True)
@@ -208,7 +209,7 @@ def test_files_that_may_grow_no_further_are_one_line_and_lose_nothing(tmp_path) 
         import resource, signal
         from pathlib import Path
         from pipeline.errors import BadInput
-        from pipeline.store import publishing
+        from pipeline.folders import publishing
         signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
         resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000))
         try:

@@ -15,7 +15,8 @@ from benchmarks.real.judged import read_judged
 from benchmarks.real.records import Row, Side, Work
 from benchmarks.real.watched import Ended, Limits, run_watched
 from pipeline.bundle import MANIFEST
-from pipeline.store import read_record, temporary_folder
+from pipeline.folders import temporary_folder
+from pipeline.store import read_record
 
 REPOSITORY = Path(__file__).parents[2]
 

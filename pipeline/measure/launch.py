@@ -11,8 +11,8 @@ from collections.abc import Callable
 from typing import IO
 
 from pipeline.errors import BadInput, CheckFailed
+from pipeline.folders import temporary_folder
 from pipeline.measure.exchange import PROGRESS, REFUSED, Request
-from pipeline.store import temporary_folder
 from pipeline.workers.run import WITH_PARENT, close_stdin
 
 THIS_INTERPRETER = sys.executable

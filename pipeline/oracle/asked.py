@@ -10,6 +10,7 @@ from pathlib import Path
 import keras
 import numpy as np
 
+from pipeline.folders import temporary_folder
 from pipeline.graph.flatten import flatten_labelled
 from pipeline.graph.read import read
 from pipeline.graph.weights import named_weights
@@ -18,7 +19,6 @@ from pipeline.oracle.snapshot import Snapshot
 from pipeline.oracle.traced import Traced, input_key, output_key, traced
 from pipeline.oracle.work import has_loops, work_of
 from pipeline.progress import stage
-from pipeline.store import temporary_folder
 from pipeline.truth.plan import Fixed, Work
 from pipeline.truth.refusals import refuse_unexportable
 from pipeline.truth.signature import read_signature

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from pipeline.store import temporary_folder
+from pipeline.folders import temporary_folder
 from pipeline.truth.plan import DRAWS
 from pipeline.workers.conversation import Conversation, Died
 from pipeline.workers.limits import LimitReached, Limits, free_memory

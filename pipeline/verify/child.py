@@ -14,8 +14,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from types import MappingProxyType
 
+from pipeline.folders import temporary_folder
 from pipeline.records import Check, Verdict
-from pipeline.store import read_record, refusing_unwritable, temporary_folder, write_record
+from pipeline.store import read_record, refusing_unwritable, write_record
 from pipeline.verify.parity import Report
 from pipeline.workers.limits import Limits, free_memory, kill_family
 from pipeline.workers.run import ON_THE_CPU, Job, close_stdin, run, started

@@ -9,10 +9,10 @@ from pathlib import Path
 
 from pipeline import bundle
 from pipeline.errors import one_line
+from pipeline.folders import temporary_folder
 from pipeline.oracle.asked import Asked
 from pipeline.oracle.groups import ask_groups
 from pipeline.records import Check, Truth, Verdict
-from pipeline.store import temporary_folder
 from pipeline.verify.behaviour import FOLLOWS, not_followed
 from pipeline.verify.onnx_half import ARTIFACT
 from pipeline.verify.verdict import verify_file

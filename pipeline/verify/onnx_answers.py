@@ -16,7 +16,7 @@ import numpy as np
 import onnxruntime
 
 from pipeline.errors import CheckFailed, one_line
-from pipeline.store import temporary_folder
+from pipeline.folders import temporary_folder
 from pipeline.workers.conversation import Conversation, Died, answer_all
 from pipeline.workers.limits import LimitReached, Limits, free_memory
 

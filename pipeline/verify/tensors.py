@@ -20,7 +20,7 @@ import onnxruntime
 from pipeline import bundle
 from pipeline.audit import read_onnx
 from pipeline.bundle import CaseArrays
-from pipeline.store import temporary_folder
+from pipeline.folders import temporary_folder
 from pipeline.verify import sharing
 from pipeline.verify.overridable_weights import OverridableWeights
 from pipeline.weight_map.perturb import Moving

@@ -14,8 +14,8 @@ from rich.table import Table
 
 from pipeline import bundle
 from pipeline.errors import BadInput
+from pipeline.folders import temporary_folder
 from pipeline.records import Check, Manifest, ParityFigure, Verdict
-from pipeline.store import temporary_folder
 from pipeline.verify.behaviour import FOLLOWS
 from pipeline.verify.child import NONE_READY, Half, Question, Ready, ask, ready
 from pipeline.verify.frozen_truth import effort_and_rule
