@@ -90,6 +90,10 @@ class BadInput(PipelineError):
     """Bad usage, bad input or a missing requirement: the user has to change something (exit status 2)."""
 
 
+class RuntimeFailed(PipelineError):
+    """A runtime failed on inputs that fit the model: nothing that who sent them could change (500, not 400)."""
+
+
 class CheckFailed(PipelineError):
     """A check did not hold: parity, sharing, a threshold (exit status 1)."""
 

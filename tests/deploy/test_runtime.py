@@ -1,14 +1,16 @@
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import onnx
+import onnxruntime
 import pytest
 from onnx import helper
 
 from pipeline.bundle import read_manifest, write_manifest
 from pipeline.deploy.runtime import load_bundle
-from pipeline.errors import BadInput
+from pipeline.errors import BadInput, RuntimeFailed
 from pipeline.records import AxisRule
 from tests.small_bundle import KERNEL, SIGNATURE, WIDTH, answers, onnx_model, write_bundle
 
@@ -109,15 +111,52 @@ def test_a_provider_that_is_not_there_is_refused_instead_of_fallen_back_from(fol
         load_bundle(folder, providers=("NoSuchProvider", "CPUExecutionProvider"))
 
 
-def test_values_that_onnxruntime_refuses_are_bad_input(tmp_path):
-    """A reshape that does not fit; the message is the runtime's, in one line."""
+def test_a_provider_may_come_with_options(folder):
+    """As onnxruntime takes them."""
+    bundle = load_bundle(folder, providers=[("CPUExecutionProvider", {"use_arena": "0"})])
+    assert bundle.session.get_provider_options()["CPUExecutionProvider"] == {"use_arena": "0"} or bundle.run(feed(2))
+
+
+def test_threads_are_chosen_by_knobs_or_by_options_of_your_own(folder):
+    """Both reach the session; together they would contradict each other."""
+    own = onnxruntime.SessionOptions()
+    own.intra_op_num_threads = 2
+    assert load_bundle(folder, threads=1, spins=False).session.get_session_options().intra_op_num_threads == 1
+    assert load_bundle(folder, session_options=own).session.get_session_options().intra_op_num_threads == 2
+    with pytest.raises(BadInput, match="session_options have threads and spinning of their own"):
+        load_bundle(folder, session_options=own, threads=1)
+    with pytest.raises(BadInput, match="threads is 0: at least one is needed"):
+        load_bundle(folder, threads=0)
+
+
+def test_a_bundle_tells_which_provider_runs_how_many_nodes(folder):
+    """Every node of the file that onnxruntime did not fold away."""
+    (count,) = load_bundle(folder).placement.items()
+    assert count[0] == "CPUExecutionProvider"
+    assert 0 < count[1] <= len(onnx_model().graph.node)
+
+
+def test_threads_may_call_it_at_once(folder):
+    """Each gets the answers to what it asked."""
+    bundle = load_bundle(folder, threads=1)
+    asked = [feed(rows) for rows in range(1, 9)] * 8
+    with ThreadPoolExecutor(8) as pool:
+        answered = list(pool.map(bundle.run, asked))
+    for given, found in zip(asked, answered, strict=True):
+        np.testing.assert_allclose(found["joined"], answers(given, "float64")["joined"], rtol=1e-5, atol=1e-6)
+
+
+def test_inputs_at_fault_and_a_runtime_that_fails_are_told_apart(tmp_path):
+    """A server answers 400 to the first and 500 to the second; the message is the runtime's, in one line."""
     model = onnx_model()
     model.graph.node[2].CopyFrom(helper.make_node("Reshape", ["a", "shape"], ["joined"]))
     model.graph.initializer.append(helper.make_tensor("shape", onnx.TensorProto.INT64, [2], [2, 3]))
     bundle = load_bundle(write_bundle(tmp_path / "views", model))
     assert bundle.run(feed(2))["joined"].shape == (2, 3)
-    with pytest.raises(BadInput, match="onnxruntime refused these inputs"):
+    with pytest.raises(RuntimeFailed, match=r"onnxruntime failed: .*Reshape") as failed:
         bundle.run(feed(3))
+    assert "\n" not in str(failed.value)
+    assert not issubclass(RuntimeFailed, BadInput)
 
 
 WITHOUT_TENSORFLOW = """
@@ -149,6 +188,31 @@ assert not {"tensorflow", "keras", "tf2onnx"} & set(sys.modules)
 def test_deploying_auditing_and_the_onnx_half_never_need_tensorflow(folder):
     """With TensorFlow, Keras and tf2onnx unimportable, a real bundle is loaded, run, audited and judged."""
     command = [sys.executable, "-P", "-c", WITHOUT_TENSORFLOW, str(folder)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+    assert done.returncode == 0, done.stderr
+
+
+WITHOUT_POSIX = """
+import sys
+
+class Refusing:
+    def find_spec(self, name, path=None, target=None):
+        if name in ("fcntl", "grp", "pwd", "resource", "termios"):
+            raise ImportError(f"{name} was asked for")
+
+sys.meta_path.insert(0, Refusing())
+for name in ("fcntl", "grp", "pwd", "resource", "termios"):
+    sys.modules.pop(name, None)
+from pipeline import cases, load_bundle
+
+loaded = load_bundle(sys.argv[1])
+assert loaded.run(cases.generate(loaded.manifest.signature, 3, 1))["joined"].shape == (3, 3)
+"""
+
+
+def test_a_bundle_is_loaded_where_there_are_no_locks(folder):
+    """As on Windows, which has none of these modules."""
+    command = [sys.executable, "-P", "-c", WITHOUT_POSIX, str(folder)]
     done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
     assert done.returncode == 0, done.stderr
 
