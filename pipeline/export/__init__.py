@@ -1,5 +1,6 @@
 """Artifacts of a Keras model in which every weight is stored once."""
 
-from pipeline.export.deferred_sympy import defer_sympy
+from pipeline.export.deferred_sympy import sympy_deferred
 
-defer_sympy()
+with sympy_deferred():
+    import onnx_ir as onnx_ir

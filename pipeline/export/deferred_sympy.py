@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import importlib.util
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from importlib.machinery import ModuleSpec, PathFinder
 from types import ModuleType
 
@@ -28,7 +29,14 @@ class _DeferringFinder:
         return spec
 
 
-def defer_sympy() -> None:
-    """Let SymPy run when it is first asked for something, whoever imports it, unless that is done already."""
-    if not {*_DEFERRED} & sys.modules.keys():
-        sys.meta_path.insert(0, _DeferringFinder)
+@contextmanager
+def sympy_deferred() -> Iterator[None]:
+    """Let SymPy, imported within the block, run when it is first asked for something; unless it has run already."""
+    if {*_DEFERRED} & sys.modules.keys():
+        yield
+        return
+    sys.meta_path.insert(0, _DeferringFinder)
+    try:
+        yield
+    finally:
+        sys.meta_path.remove(_DeferringFinder)

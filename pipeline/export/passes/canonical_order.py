@@ -28,7 +28,8 @@ def _sort(graph: ir.Graph) -> None:
     for node in ordered:
         for _, subgraph in subgraphs(node):
             _sort(subgraph)
-    rest = [node for node in graph if node not in set(ordered)]
+    reached = set(ordered)
+    rest = [node for node in graph if node not in reached]
     graph.remove([*ordered, *rest])
     graph.extend([*ordered, *rest])
 
