@@ -11,6 +11,7 @@ from pathlib import Path
 import onnx
 from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
 from onnx import AttributeProto, GraphProto, ModelProto, NodeProto, SparseTensorProto, TensorProto
+from rich.console import Group
 from rich.markup import escape
 from rich.table import Table
 
@@ -136,13 +137,13 @@ def inner_tensors(model: ModelProto) -> Iterator[TensorProto]:
                 yield from body.initializer
 
 
-def render(report: AuditReport) -> Table:
-    """The report as a table, largest initializer first."""
+def render(report: AuditReport) -> Group:
+    """The report as a line and a table, largest initializer first."""
     unread = f", {len(report.unread)} read by no node" if report.unread else ""
     again = f", {report.repeated:,} bytes stored again" if report.duplicates else ", nothing stored twice"
     count = f"{len(report.initializers)} initializers, {report.reused} of them read by several nodes"
     title = f"{report.file}: {report.stored:,} bytes in {count}{unread}{again}"
-    table = Table("initializer", "shape", "dtype", title=escape(title), title_justify="left")
+    table = Table("initializer", "shape", "dtype")
     table.add_column("bytes", justify="right")
     table.add_column("readers", justify="right")
     table.add_column("read by")
@@ -158,7 +159,7 @@ def render(report: AuditReport) -> Table:
         if report.duplicates:
             row.append(_again(of[use.name]) if use.name in of else "")
         table.add_row(*row)
-    return table
+    return Group(escape(title), table)  # a table's own title is broken where the table ends
 
 
 def _again(duplicate: Duplicate) -> str:
