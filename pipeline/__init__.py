@@ -7,6 +7,7 @@ neither TensorFlow nor time.
 from __future__ import annotations
 
 import importlib
+from importlib import metadata
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -15,14 +16,20 @@ if TYPE_CHECKING:
     from pipeline.graph.describe import describe as describe
     from pipeline.graph.flatten import flatten as flatten
     from pipeline.graph.unshare import unshare as unshare
+    from pipeline.models.task import Arrays as Arrays
+    from pipeline.models.task import FitPlan as FitPlan
     from pipeline.models.task import Task as Task
     from pipeline.stages import build as build
     from pipeline.stages import export_bundle as export_bundle
     from pipeline.stages import verify_bundle as verify_bundle
     from pipeline.stages import verify_onnx as verify_onnx
 
+    __version__: str
+
 _MODULE_OF = {
+    "Arrays": "pipeline.models.task",
     "ExportOptions": "pipeline.export.options",
+    "FitPlan": "pipeline.models.task",
     "Task": "pipeline.models.task",
     "build": "pipeline.stages",
     "describe": "pipeline.graph.describe",
@@ -39,6 +46,8 @@ __all__ = sorted(_MODULE_OF)
 
 def __getattr__(name: str) -> Any:
     """The public name, from its own module."""
+    if name == "__version__":
+        return metadata.version("shared-layers")
     if name not in _MODULE_OF:
         raise AttributeError(f"module 'pipeline' has no attribute {name!r}")
     return getattr(importlib.import_module(_MODULE_OF[name]), name)

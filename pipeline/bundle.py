@@ -17,7 +17,7 @@ from pipeline.array_archive import ArrayArchive, opened
 from pipeline.budget_rule import Answer, FeatureBudget
 from pipeline.errors import BadInput, one_line
 from pipeline.frozen_answers import OfOutput, feature_budgets
-from pipeline.records import AxisRule, Case, Check, Manifest, TensorSpec, Truth
+from pipeline.records import AxisRule, Case, Check, Manifest, Source, TensorSpec, Truth
 
 MANIFEST = "manifest.json"
 MEASUREMENTS = "measurements.json"
@@ -64,6 +64,14 @@ def why_no_bundle(directory: Path) -> str | None:
     own = (path.name for path in directory.iterdir())
     foreign = sorted(name for name in own if name not in known and not name.startswith(f"{ONNX_FILE}."))
     return f"it also holds {', '.join(foreign)}, which is not the bundle's" if foreign else None
+
+
+def source_of(directory: Path) -> Source | None:
+    """The source of the bundle in a folder, where its manifest can be read and tells one."""
+    try:
+        return read_manifest(directory).source
+    except BadInput:  # damaged: it may be replaced
+        return None
 
 
 # --- the manifest -------------------------------------------------------------------------------------------------

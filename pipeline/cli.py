@@ -7,7 +7,7 @@ import sys
 import traceback
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import typer
 from pydantic import BaseModel
@@ -16,10 +16,12 @@ from rich.markup import escape
 from rich.status import Status
 from typer.exceptions import TyperException
 
+import pipeline
 from pipeline import printing, stages
 from pipeline.errors import BadInput, CheckFailed, PipelineError, one_line
+from pipeline.folders import temporary_files_removed
+from pipeline.model_options import ModelOptions, taking_a_model
 from pipeline.progress_bar import EXPORT, VERIFICATION, VERIFICATION_AGAINST_MODEL, shown
-from pipeline.store import temporary_files_removed
 
 app = typer.Typer(
     name="shared-layers",
@@ -32,7 +34,9 @@ app = typer.Typer(
 )
 
 # What a user typed is text, not markup: a folder may be called [red]. Tables bring markup of their own.
-_console = Console(highlight=False)
+# Where there is no terminal (`audit FILE | less`), nothing is cut.
+_UNBOUNDED = 10_000
+_console = Console(highlight=False, width=None if sys.stdout.isatty() else _UNBOUNDED)
 _errors = Console(stderr=True, highlight=False, markup=False)
 
 _INTERRUPTED = 130  # what typer makes of Ctrl-C: the shell's convention, which is not ours
@@ -41,30 +45,25 @@ _WHEN_INTERRUPTED = "interrupted; nothing that was there before is changed"
 _REFERENCE = "A registered name (`shared-layers list`), package.module:function, file.py:function or a .keras file."
 ReferenceArgument = Annotated[str, typer.Argument(metavar="MODEL", help=_REFERENCE)]
 ReferencesArgument = Annotated[list[str], typer.Argument(metavar="MODEL...", help=_REFERENCE)]
-WeightsOption = Annotated[
-    Path | None, typer.Option("--weights", metavar="FILE", help="A .weights.h5 or .keras file that fills the model.")
-]
-ImportOption = Annotated[
-    list[str] | None, typer.Option("--import", metavar="MODULE", help="A module (or .py file) with custom layers.")
-]
-DataOption = Annotated[
-    Path | None, typer.Option("--data", metavar="FILE.npz", help="Other data for a registered model (siamese: MNIST).")
-]
-InputOption = Annotated[
-    list[str] | None,
-    typer.Option("--input", metavar="NAME=SHAPE:DTYPE", help="What a subclassed model takes: x=None,28,28:float32."),
-]
-SamplesOption = Annotated[
-    Path | None,
-    typer.Option("--samples", metavar="FILE.npz", help="Real inputs by name, where drawn ones don't run."),
-]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print the result for a program.")]
-VariantOption = Annotated[str, typer.Option("--variant", help="shared, or unshared: the twin.")]
+ReplaceOption = Annotated[bool, typer.Option("--replace", help="Replace what lies there of another model, too.")]
+VariantOption = Annotated[
+    Literal["shared", "unshared"], typer.Option("--variant", help="shared, or unshared: the twin.")
+]
+
+
+def _tell_version(is_asked: bool) -> None:
+    if is_asked:
+        print(f"shared-layers {pipeline.__version__}")
+        raise typer.Exit
 
 
 @app.callback()
 def _options(
     debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False,
+    version: Annotated[
+        bool, typer.Option("--version", help="Print the version.", callback=_tell_version, is_eager=True)
+    ] = False,
 ) -> None:
     """Read by `main`, which looks at the arguments themselves: an error can come before they are parsed."""
 
@@ -80,16 +79,16 @@ def list_models(as_json: JsonOption = False) -> None:
 
 
 @app.command()
+@taking_a_model
 def describe(
     model: ReferenceArgument,
-    weights: WeightsOption = None,
-    imports: ImportOption = None,
+    given: ModelOptions,
     mermaid: Annotated[bool, typer.Option("--mermaid", help="Print the graph for a Markdown page.")] = False,
     as_json: JsonOption = False,
 ) -> None:
     """Show which layers are shared, where, and what that saves."""
     with _working(f"reading {model}"):
-        description = stages.describe(_reference(model, weights, imports))
+        description = stages.describe(given.of(model))
     if mermaid:
         print(description.mermaid)
     else:
@@ -98,23 +97,27 @@ def describe(
 
 
 @app.command()
+@taking_a_model
 def train(
     model: ReferenceArgument,
+    given: ModelOptions,
     variant: VariantOption = "shared",
     seed: Annotated[int, typer.Option("--seed", help="Of everything that is random.")] = 0,
-    data: DataOption = None,
+    replace: ReplaceOption = False,
     as_json: JsonOption = False,
 ) -> None:
     """Train one variant of a model on its task's data."""
-    record = stages.train(_reference(model, data=data), _variant(variant), seed)
+    record = stages.train(given.of(model), variant, seed, replaces_others=replace)
     _show(record, as_json)
     if variant == "shared" and not record.holds:
         raise typer.Exit(1)
 
 
 @app.command()
+@taking_a_model
 def export(
     models: ReferencesArgument,
+    given: ModelOptions,
     output: Annotated[
         Path | None, typer.Option("--output", metavar="FOLDER", help="Where bundles go (default: exported/).")
     ] = None,
@@ -123,28 +126,25 @@ def export(
     formats: Annotated[
         str, typer.Option("--formats", help="Artifacts to write, by comma: onnx, saved_model, keras.")
     ] = "onnx,saved_model,keras",
-    inputs: InputOption = None,
-    weights: WeightsOption = None,
-    imports: ImportOption = None,
-    data: DataOption = None,
     effort: Annotated[
-        str, typer.Option("--effort", help="How much Keras is asked: quick, standard or thorough.")
+        Literal["quick", "standard", "thorough"], typer.Option("--effort", help="How much Keras is asked.")
     ] = "standard",
-    samples: SamplesOption = None,
     publish_samples: Annotated[
         bool, typer.Option("--publish-samples", help="Let rows of real inputs lie in the bundle.")
     ] = False,
+    replace: ReplaceOption = False,
     as_json: JsonOption = False,
 ) -> None:
     """Export models to bundles; each is verified before it is published."""
+    if given.name is not None and len(models) > 1:
+        raise BadInput("--name is for one model: export the others by commands of their own")
     names = [name.strip() for name in formats.split(",") if name.strip()]
-    options = stages.export_options(opset, names, inputs or (), effort, samples, publish_samples)
+    options = stages.export_options(opset, names, given.inputs, effort, given.samples, publish_samples)
     manifests: list[BaseModel] = []
 
     def one(text: str) -> bool:
-        reference = _reference(text, weights, imports, data)
         with shown(f"exporting {text}", _errors, EXPORT):
-            manifest, folder = stages.export(reference, _variant(variant), options, output)
+            manifest, folder = stages.export(given.of(text), variant, options, output, replaces_others=replace)
         manifests.append(manifest)
         if not as_json:
             _console.print(f"exported {manifest.model} ({manifest.variant}) to {folder}", markup=False, soft_wrap=True)
@@ -160,8 +160,10 @@ def export(
 
 
 @app.command()
+@taking_a_model
 def verify(
     bundles: Annotated[list[str], typer.Argument(metavar="BUNDLE...", help="A bundle's folder, or a registered name.")],
+    given: ModelOptions,
     model: Annotated[
         str | None,
         typer.Option(
@@ -176,12 +178,14 @@ def verify(
 ) -> None:
     """Verify bundles as they lie on disk, each runtime in a fresh process."""
 
+    if model is None and given != ModelOptions():
+        raise BadInput("options of a model say how it is built and fed: name it by --model MODEL")
     verdicts: list[BaseModel] = []
 
     def one(text: str) -> bool:
         seconds = VERIFICATION if model is None else VERIFICATION_AGAINST_MODEL
         with shown(f"verifying {text}", _errors, seconds):
-            verdict, kept = stages.verify(text, None if model is None else _reference(model), truth)
+            verdict, kept = stages.verify(text, None if model is None else given.of(model), truth)
         verdicts.append(verdict)
         if not as_json:
             printing.print_verdict(verdict, _console)
@@ -213,13 +217,13 @@ def audit(
 @app.command()
 def bench(
     models: Annotated[list[str] | None, typer.Argument(metavar="MODEL...", help="Exported (default: all).")] = None,
-    device: Annotated[str, typer.Option("--device", help="cpu or gpu.")] = "cpu",
+    device: Annotated[Literal["cpu", "gpu"], typer.Option("--device", help="Where.")] = "cpu",
     quick: Annotated[bool, typer.Option("--quick", help="Fewer processes and rounds.")] = False,
     as_json: JsonOption = False,
 ) -> None:
     """Time shared models against their unshared twins, in pairs, in fresh processes."""
     texts = models or list(stages.registered())
-    measurements = stages.bench(texts, _choice(device, "device", "cpu", "gpu"), quick)
+    measurements = stages.bench(texts, device, quick)
     if as_json:
         _show(measurements, as_json)
     else:
@@ -332,22 +336,6 @@ def _report(texts: Sequence[str]) -> None:
 def _working(what: str) -> Status:
     """A spinner on stderr, where that is a terminal, for what takes seconds."""
     return _errors.status(escape(what))
-
-
-def _reference(
-    text: str, weights: Path | None = None, imports: list[str] | None = None, data: Path | None = None
-) -> stages.Reference:
-    return stages.Reference(text, weights, tuple(imports or ()), data)
-
-
-def _variant(name: str) -> Any:
-    return _choice(name, "variant", "shared", "unshared")
-
-
-def _choice(value: str, what: str, *allowed: str) -> Any:
-    if value not in allowed:
-        raise BadInput(f"unknown {what} {value!r}: choose {' or '.join(allowed)}")
-    return value
 
 
 def _show(result: BaseModel, as_json: bool) -> None:

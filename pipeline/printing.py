@@ -51,6 +51,7 @@ def print_report(text: str, console: Console) -> None:
         bundles={side: stages.bundle_folder(name, side) for side in SIDES},
         training={side: stages.trained_folder(name, side) / "training.json" for side in SIDES},
         results=stages.RESULTS,
+        reference=text,
     )
     show(gather(sources), console)
 

@@ -8,16 +8,18 @@ import warnings
 from collections.abc import Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 import keras
 import numpy as np
 
-from pipeline.bundle import CARD, ONNX_FILE, SAMPLES, SAVED_MODEL, TRUTH, why_no_bundle, write_manifest
+from pipeline.bundle import CARD, ONNX_FILE, SAMPLES, SAVED_MODEL, TRUTH, source_of, why_no_bundle, write_manifest
 from pipeline.errors import BadInput, CheckFailed
 from pipeline.export.artifacts import write_artifacts
 from pipeline.export.card import model_card
 from pipeline.export.options import ExportOptions
+from pipeline.folders import publishing, temporary_folder
 from pipeline.graph.forgotten_calls import calls_forgotten
 from pipeline.models.held_out import judged_metric
 from pipeline.models.task import Task
@@ -27,8 +29,8 @@ from pipeline.oracle.beside import frozen_beside
 from pipeline.oracle.freeze import Freezing
 from pipeline.oracle.held_out import batches_of
 from pipeline.progress import stage
-from pipeline.records import VERSIONED, Manifest, TaskMetric, Variant, Verdict, versions
-from pipeline.store import digest, digests, publishing, temporary_folder
+from pipeline.records import VERSIONED, Manifest, Source, TaskMetric, Variant, Verdict, versions
+from pipeline.store import digest, digests
 from pipeline.verify.child import NONE_READY, Half, Ready
 from pipeline.verify.failure import left_behind
 from pipeline.verify.keras_half import searched
@@ -51,6 +53,7 @@ class Labels:
     name: str
     variant: Variant
     metric: TaskMetric | None
+    source: Source | None = None
 
 
 def publish(
@@ -60,6 +63,8 @@ def publish(
     task: Task | None,
     options: ExportOptions,
     real: Path | None = None,
+    *,
+    replaces_others: bool = True,
 ) -> Manifest:
     """Freeze truth, convert, verify in fresh processes, and only then put the bundle at `folder`.
 
@@ -71,14 +76,17 @@ def publish(
         options: what the user chose.
         real: the folder in which the truth about real rows stays, where those are not published, in place of a
             former one; it is lost if none is given.
+        replaces_others: whether a bundle of another source may be replaced, where both sources are told.
 
     Raises:
-        BadInput: if the model can't be converted, or the folder can't be written or holds something else.
+        BadInput: if the model can't be converted, or the folder can't be written or holds something else, a bundle of
+            another source too.
         CheckFailed: if an artifact does not compute what Keras computes, with these weights or (where they would hide
             losses) with random ones, or the model is below its task's bar. What lay at `folder` stays.
     """
     _require_threshold(labels)
-    with publishing(folder, why_no_bundle) as scratch, calls_forgotten(), Asked(model) as asked:
+    why_kept = partial(_why_kept, source=None if replaces_others else labels.source)
+    with publishing(folder, why_kept) as scratch, calls_forgotten(), Asked(model) as asked:
         labels = _with_metric(labels, asked, task)
         _require_threshold(labels)
         with temporary_folder("real") as folder_of_real, _judges(options) as waiting:
@@ -94,6 +102,15 @@ def publish(
             if real is not None and (folder_of_real / TRUTH).is_file():
                 _keep(folder_of_real, real, is_all=SAMPLES in draft.left_out)
     return manifest
+
+
+def _why_kept(folder: Path, source: Source | None) -> str | None:
+    """Why a folder may not be replaced: it is no bundle, or one of another source than this, if one is given."""
+    reason = why_no_bundle(folder)
+    other = None if reason is not None or source is None else source.why_kept(source_of(folder))
+    if other is not None:
+        raise BadInput(f"{folder} is the bundle of {other}")
+    return reason
 
 
 def _keep(truth: Path, real: Path, *, is_all: bool) -> None:
@@ -142,7 +159,7 @@ def _judged(
         verdict, truth = failed[0] if verdict.passed else (verdict, own)
         verdict = told_apart(verdict, asked, scratch / ONNX_FILE, truth)
         verdict = searched(verdict, model, asked.snapshot, scratch / ONNX_FILE, truth)
-    left = left_behind(draft.model, verdict, scratch, is_kept=False)
+    left = left_behind(draft.model, verdict, scratch)
     raise CheckFailed(f"{draft.model} is not published: {_first_failure(verdict)}; {left}")
 
 
@@ -168,6 +185,7 @@ def _draft(
         truth = beside.truth()
     draft = Manifest(
         model=labels.name,
+        source=labels.source,
         variant=labels.variant,
         signature=truth.signature,
         opset=options.opset,

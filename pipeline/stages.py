@@ -5,8 +5,10 @@ Rooms are imported inside the functions, here and nowhere else: the command line
 
 from __future__ import annotations
 
+import itertools
 import os
 import re
+import shlex
 import warnings
 from dataclasses import dataclass
 from pathlib import Path
@@ -46,20 +48,63 @@ RESULTS = Path("benchmarks/results")
 
 @dataclass(frozen=True)
 class Reference:
-    """A model reference as the user gave it, with what helps to load it."""
+    """A model reference as the user gave it, with what helps to build, fill and feed it.
+
+    Attributes:
+        text: a registered name, `package.module:function`, `path/to/file.py:function` or a `.keras` file.
+        weights: a file that fills the model.
+        weights_map: which layer of it fills which layer, where names differ (JSON).
+        allow_missing: whether layers that it does not hold stay as they are.
+        imports: modules with custom layers.
+        data: other data of a registered model.
+        inputs: what a subclassed model takes, as `NAME=SHAPE:DTYPE`.
+        samples: real inputs by name, an `.npz` archive.
+        name: what it is called, in place of the name that its file and function give it.
+    """
 
     text: str
     weights: Path | None = None
+    weights_map: Path | None = None
+    allow_missing: bool = False
     imports: tuple[str, ...] = ()
     data: Path | None = None
+    inputs: tuple[str, ...] = ()
+    samples: Path | None = None
+    name: str | None = None
+
+    @property
+    def options(self) -> tuple[str, ...]:
+        """What a user types behind the model's text for all of it."""
+        single = {
+            "--weights": self.weights,
+            "--weights-map": self.weights_map,
+            "--data": self.data,
+            "--samples": self.samples,
+            "--name": self.name,
+        }
+        given = [(option, str(value)) for option, value in single.items() if value is not None]
+        given += [("--import", value) for value in self.imports] + [("--input", value) for value in self.inputs]
+        return (*itertools.chain.from_iterable(given), *(("--allow-missing",) if self.allow_missing else ()))
+
+    def command(self, stage: str, *more: str) -> str:
+        """What a user types to have a stage done with this model."""
+        return shlex.join(("shared-layers", stage, self.text, *more, *self.options))
 
 
 def resolve(reference: Reference) -> Resolved:
     """The task behind a reference."""
     load_tensorflow()
     from pipeline.models import reference as references
+    from pipeline.models.weights_file import WeightsFile
 
-    return references.resolve(reference.text, weights=reference.weights, imports=reference.imports, data=reference.data)
+    weights = None
+    if reference.weights is not None:
+        weights = WeightsFile(reference.weights, reference.weights_map, reference.allow_missing)
+    elif reference.weights_map is not None or reference.allow_missing:
+        raise BadInput("--weights-map and --allow-missing say how a file fills the model: give it by --weights FILE")
+    return references.resolve(
+        reference.text, weights=weights, imports=reference.imports, data=reference.data, name=reference.name
+    )
 
 
 def trained_folder(name: str, variant: Variant) -> Path:
@@ -99,6 +144,20 @@ def _build(subject: Resolved, variant: Variant) -> keras.Model:
     return _variant_of(build_model(subject), variant)
 
 
+def _functional(subject: Resolved, reference: Reference) -> keras.Model:
+    """The model as the user wrote it, with a graph."""
+    from pipeline.export.options import input_signature
+    from pipeline.graph.functional import as_functional
+
+    return as_functional(_build(subject, "shared"), input_signature(reference.inputs) if reference.inputs else None)
+
+
+def _samples(reference: Reference) -> Mapping[str, np.ndarray] | None:
+    from pipeline.samples import load_samples
+
+    return None if reference.samples is None else load_samples(reference.samples)
+
+
 def _variant_of(model: keras.Model, variant: Variant) -> keras.Model:
     from pipeline.graph.unshare import unshare
 
@@ -119,25 +178,38 @@ def describe(reference: Reference) -> Description:
     subject = resolve(reference)
     from pipeline.graph.describe import describe as describe_model
 
-    return describe_model(_build(subject, "shared"))
+    _samples(reference)
+    return describe_model(_functional(subject, reference))
 
 
 # --- train --------------------------------------------------------------------------------------------------------
 
 
-def train(reference: Reference, variant: Variant, seed: int = 0) -> TrainingRecord:
-    """Train one variant into `build/<name>/<variant>/trained/`."""
+def train(reference: Reference, variant: Variant, seed: int = 0, *, replaces_others: bool = False) -> TrainingRecord:
+    """Train one variant into `build/<name>/<variant>/trained/`.
+
+    Raises:
+        BadInput: if the task lacks something, or what lies there was trained of another source, which is not to be
+            replaced.
+    """
     subject = resolve(reference)
     from pipeline.training.fit import train as fit
 
-    return fit(subject, variant, trained_folder(subject.name, variant), seed)
+    _samples(reference)
+    folder = trained_folder(subject.name, variant)
+    return fit(subject, variant, folder, seed, replaces_others=replaces_others)
 
 
 # --- export -------------------------------------------------------------------------------------------------------
 
 
 def export(
-    reference: Reference, variant: Variant, options: ExportOptions, output: Path | None = None
+    reference: Reference,
+    variant: Variant,
+    options: ExportOptions,
+    output: Path | None = None,
+    *,
+    replaces_others: bool = False,
 ) -> tuple[Manifest, Path]:
     """Export one variant of a referenced model, a registered one with its trained weights; and where it lies.
 
@@ -146,6 +218,7 @@ def export(
         variant: `shared`, or the twin, whose bundle lies under `build/`.
         options: formats and opset.
         output: the folder in which the bundle's own folder shall lie, in place of `exported/`.
+        replaces_others: whether a bundle of another source that lies there is replaced.
 
     Raises:
         BadInput: if the model can't be built or converted, or a registered one was not trained yet.
@@ -153,17 +226,19 @@ def export(
     """
     with stage("model"):
         subject = resolve(reference)
-        from pipeline.graph.functional import as_functional
         from pipeline.publish import Labels, publish
 
-        model = _variant_of(as_functional(_build(subject, "shared"), options.input_signature), variant)
-        trained = _fill_trained(subject, model, variant)
+        model = _variant_of(_functional(subject, reference), variant)
+        trained = _fill_trained(subject, reference, model, variant)
     metric = None
     if trained is not None and trained.metric is not None and trained.value is not None:
         metric = TaskMetric(name=trained.metric, value=trained.value, threshold=trained.threshold)
-    folder = output / subject.name if output is not None else bundle_folder(subject.name, variant)
-    labels = Labels(subject.name, variant, metric)
-    return publish(model, folder, labels, subject.task, options, real_folder(subject.name, variant)), folder
+    name = subject.name if variant == "shared" else f"{subject.name}-{variant}"
+    folder = output / name if output is not None else bundle_folder(subject.name, variant)
+    labels = Labels(subject.name, variant, metric, subject.source(folder))
+    real = real_folder(subject.name, variant)
+    manifest = publish(model, folder, labels, subject.task, options, real, replaces_others=replaces_others)
+    return manifest, folder
 
 
 def export_options(
@@ -190,23 +265,27 @@ def export_options(
     )
 
 
-def _fill_trained(subject: Resolved, model: keras.Model, variant: Variant) -> TrainingRecord | None:
+def _fill_trained(
+    subject: Resolved, reference: Reference, model: keras.Model, variant: Variant
+) -> TrainingRecord | None:
     """Give the model its trained weights, where there are any; a registered model must have them."""
     folder = trained_folder(subject.name, variant)
-    from pipeline.training.trained import RECORD, load_trained
+    from pipeline.training.trained import RECORD, load_trained, source_of
 
-    if not (folder / RECORD).is_file() and not subject.is_registered:
-        return None
-    if not (folder / RECORD).is_file():
-        raise BadInput(f"{subject.name} ({variant}) is not trained yet: run `shared-layers train {subject.name}` first")
     if subject.weights is not None:
         return None
+    if not (folder / RECORD).is_file() and not subject.is_registered:
+        return None
+    training = reference.command("train", *(() if variant == "shared" else ("--variant", variant)))
+    if not (folder / RECORD).is_file():
+        raise BadInput(f"{subject.name} ({variant}) is not trained yet: run `{training}` first")
+    other = subject.source(folder).why_kept(source_of(folder))
+    if other is not None:
+        raise BadInput(f"{folder} holds what was trained of {other} (`{training} --replace`)")
     record = load_trained(model, folder)
     if record.source_sha256 == subject.source_sha256:
         return record
-    raise BadInput(
-        f"{subject.name} ({variant}) changed since it was trained: run `shared-layers train {subject.name}` again"
-    )
+    raise BadInput(f"{subject.name} ({variant}) changed since it was trained: run `{training}` again")
 
 
 def export_bundle(
@@ -257,7 +336,11 @@ def export_bundle(
 
 
 def verify_bundle(
-    directory: Path | str, model: keras.Model | None = None, *, truth: Path | str | None = None
+    directory: Path | str,
+    model: keras.Model | None = None,
+    *,
+    truth: Path | str | None = None,
+    samples: Mapping[str, np.ndarray] | None = None,
 ) -> Verdict:
     """The verdict on a bundle as it lies on disk, each runtime in a fresh process.
 
@@ -266,9 +349,11 @@ def verify_bundle(
         model: asked again, if given: then what the bundle holds is also judged against what it says now.
         truth: the folder that the export has left the truth in (`build/<name>/<variant>/real`), where it is about real
             rows alone and the bundle leaves them out.
+        samples: real inputs by name, (row, ...) each, that the model is asked on too; by itself it is asked on those
+            of the bundle, where drawn ones don't run.
 
     Raises:
-        BadInput: if there is no bundle.
+        BadInput: if there is no bundle, or the samples don't fit the model.
     """
     from pipeline.bundle import ONNX_FILE
     from pipeline.verify.verdict import require_bundle, verify_by
@@ -282,7 +367,7 @@ def verify_bundle(
 
     if model is None:
         return judged()[0]
-    rows = _rows_without_drawn(folder if truth is None else Path(truth))
+    rows = samples if samples is not None else _rows_without_drawn(folder if truth is None else Path(truth))
     verdict, again = _against_model(judged, model, folder / ONNX_FILE, rows)
     return Verdict(
         subject=verdict.subject,
@@ -337,11 +422,11 @@ def _against_model(
     Where that fails, the ONNX file is searched for the call site that differs.
     """
     load_tensorflow()
+    from pipeline.folders import temporary_folder
     from pipeline.graph.forgotten_calls import calls_forgotten
     from pipeline.graph.functional import as_functional
     from pipeline.oracle.asked import Asked
     from pipeline.oracle.freeze import ask
-    from pipeline.store import temporary_folder
     from pipeline.verify.keras_half import searched
     from pipeline.verify.one_by_one import told_apart
 
@@ -364,17 +449,24 @@ def verify(text: str, reference: Reference | None = None, truth: Path | None = N
 
     folder = Path(text)
     directory = EXPORTED / text if text in registered() and not folder.exists() else folder
-    verdict = verify_bundle(directory, None if reference is None else _trained(reference), truth=truth)
+    model = None if reference is None else _trained(reference)
+    rows = None if reference is None else _samples(reference)
+    verdict = verify_bundle(directory, model, truth=truth, samples=rows)
     name = Path(os.path.abspath(directory)).name
-    return verdict, "" if verdict.passed else left_behind(name, verdict, directory, is_kept=True)
+    if verdict.passed:
+        return verdict, ""
+    words = ["shared-layers", "verify", str(directory)]
+    words += [] if truth is None else ["--truth", str(truth)]
+    words += [] if reference is None else ["--model", reference.text, *reference.options]
+    return verdict, left_behind(name, verdict, directory, command=shlex.join(words))
 
 
 def _trained(reference: Reference) -> keras.Model:
     """A referenced model with its trained weights, where there are any."""
     with stage("model"):
         subject = resolve(reference)
-        model = _build(subject, "shared")
-        _fill_trained(subject, model, "shared")
+        model = _functional(subject, reference)
+        _fill_trained(subject, reference, model, "shared")
     return model
 
 

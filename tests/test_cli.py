@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import time
+from importlib import metadata
 from pathlib import Path
 
 import keras
@@ -18,8 +19,10 @@ import psutil
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
+import pipeline
 from pipeline import cli
 from pipeline.records import Description, Manifest, Verdict
+from tests.training import small_task
 
 OWN_MODEL = """
 import keras
@@ -74,6 +77,43 @@ def test_help_answers_before_tensorflow_could_load() -> None:
     assert 0 < min(times) < 0.6
 
 
+def test_the_version_is_told(capsys) -> None:
+    """The one that is installed, as `pipeline.__version__` has it."""
+    assert run(capsys, "--version")[:2] == (0, f"shared-layers {pipeline.__version__}\n")
+    assert pipeline.__version__ == metadata.version("shared-layers")
+
+
+@pytest.mark.parametrize("command", ["describe", "train", "export", "verify", "bench"])
+def test_every_command_that_takes_a_model_takes_the_same_options(capsys, command: str) -> None:
+    """From one definition."""
+    _, out, _ = run(capsys, command, "--help")
+    for option in (
+        "--weights",
+        "--weights-map",
+        "--allow-missing",
+        "--import",
+        "--data",
+        "--input",
+        "--samples",
+        "--name",
+    ):
+        assert f"{option} " in out, option
+
+
+def test_tables_that_go_to_no_terminal_are_whole(folder) -> None:
+    """`audit FILE | less`: two long names that differ at their ends are told apart."""
+    kernel = np.arange(6, dtype=np.float32).reshape(2, 3)
+    names = [f"{'a_layer_with_a_long_name/' * 4}{end}" for end in ("forward", "backward")]
+    nodes = [helper.make_node("Identity", [name], [f"out{number}"]) for number, name in enumerate(names)]
+    outputs = [helper.make_tensor_value_info(f"out{number}", TensorProto.FLOAT, None) for number in range(2)]
+    tensors = [numpy_helper.from_array(kernel + number, name) for number, name in enumerate(names)]
+    onnx.save(helper.make_model(helper.make_graph(nodes, "g", [], outputs, tensors)), folder / "long.onnx")
+    env = {**os.environ, "COLUMNS": "80", "PYTHONPATH": str(Path(cli.__file__).parents[1])}
+    command = [sys.executable, "-m", "pipeline", "audit", "long.onnx"]
+    done = subprocess.run(command, capture_output=True, text=True, check=True, env=env)
+    assert all(name in done.stdout for name in names)
+
+
 def test_list_shows_the_registered_models(capsys) -> None:
     """A line each, or JSON."""
     assert run(capsys, "list")[:2] == (0, "two_branch\nsiamese\nseq2seq\n")
@@ -125,12 +165,35 @@ def test_an_audit_fails_on_duplicates_where_it_is_asked_to(capsys, folder) -> No
     assert err.strip().splitlines()[-1] == "error: twice.onnx stores 24 bytes again, in 1 tensors"
 
 
+BELOW = """
+from dataclasses import replace
+
+from tests.training.small_task import TASK
+
+
+def task():
+    return replace(TASK, threshold=0.99)
+"""
+
+
+@pytest.mark.parametrize("is_filled", [False, True])
+def test_a_model_below_its_tasks_bar_is_not_published(capsys, folder, is_filled: bool) -> None:
+    """Untrained or filled from a file: the command line judges as Python does."""
+    (folder / "below.py").write_text(BELOW)
+    small_task.build().save_weights(folder / "some.weights.h5")
+    given = ("--weights", "some.weights.h5") if is_filled else ()
+    status, _, err = run(capsys, "export", "below.py:task", *given, "--formats", "onnx")
+    assert status == 1
+    assert "is below the bar of 0.99" in err
+    assert not (folder / "exported").exists()
+
+
 def test_a_model_without_sharing_is_a_warning(capsys, folder) -> None:
     """Everything still works."""
     status, _, err = run(capsys, "export", "own.py:plain", "--formats", "onnx")
     assert status == 0
     assert "has no shared layer" in err
-    assert (folder / "exported/plain/model.onnx").is_file()
+    assert (folder / "exported/own-plain/model.onnx").is_file()
 
 
 def test_a_flipped_byte_fails_verification_and_is_not_mended(capsys, folder) -> None:
@@ -164,14 +227,17 @@ BAD = {
     "a corrupt .keras file": (["describe", "corrupt.keras"], "corrupt.keras"),
     "an opset that can't be": (["export", "own.py:build", "--opset", "99"], "opset 99 can't be written"),
     "an unknown format": (["export", "own.py:build", "--formats", "onx"], "unknown format onx"),
-    "an unknown variant": (["export", "own.py:build", "--variant", "twin"], "unknown variant 'twin'"),
+    "an unknown variant": (
+        ["export", "own.py:build", "--variant", "twin"],
+        "'twin' is not one of 'shared', 'unshared'",
+    ),
     "not trained yet": (["export", "siamese"], "run `shared-layers train siamese` first"),
     "no bundle": (["verify", "nowhere"], "nowhere is not a folder"),
     "a folder that is no bundle": (["verify", "theirs"], "is not a bundle"),
     "an output that is not ours": (["export", "own.py:build", "--output", "taken"], "not a bundle"),
     "an audit of nothing": (["audit", "nothing.onnx"], "nothing.onnx"),
     "an audit of no ONNX": (["audit", "own.py"], "own.py"),
-    "a device that can't be": (["bench", "--device", "tpu"], "unknown device 'tpu'"),
+    "a device that can't be": (["bench", "--device", "tpu"], "'tpu' is not one of 'cpu', 'gpu'"),
     "no model to train": (["train", "own.py:build"], "can't be trained"),
 }
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import re
-import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
@@ -20,9 +20,12 @@ from pipeline.models.foreign import calling_foreign
 from pipeline.models.keras_file import load_keras_file
 from pipeline.models.source import import_file, import_module
 from pipeline.models.task import Task
+from pipeline.models.weights_file import ENDINGS, WeightsFile, fill
+from pipeline.records import Source
 
 _SEED = 0
-_WEIGHTS_ENDINGS = (".weights.h5", ".keras")
+# Functions whose names say nothing of what they build: the file's does.
+_UNTOLD = ("build", "model", "task")
 
 
 @dataclass(frozen=True)
@@ -30,11 +33,14 @@ class Resolved:
     """A reference that was found.
 
     Attributes:
-        name: what its bundle is called: the registered name, the function's name (of `build`, the module's) or the
-            file's stem, with only letters that suit a folder.
+        name: what its bundle is called: the name that the user chose, the registered name, the file's stem, or with a
+            function of another name than `build`, `model` and `task` the stem and the function's; with only letters
+            that suit a folder.
         task: the task; a builder of a bare model is a task with nothing but `build`.
         source_sha256: of the files that the model is made from, in hexadecimal.
         is_registered: whether it is one of ours, which are trained before they are exported.
+        text: what is told of where it comes from: file and function, without folders.
+        place: the file that it is made from, or what stands for it: a module's full name, a registered one.
         weights: the file that fills the model, if one was given.
     """
 
@@ -42,7 +48,16 @@ class Resolved:
     task: Task
     source_sha256: str
     is_registered: bool
-    weights: Path | None = None
+    text: str
+    place: Path | str
+    weights: WeightsFile | None = None
+
+    def source(self, folder: Path) -> Source:
+        """Where it comes from, as a folder says in which something of it lies."""
+        place = self.place
+        if isinstance(place, Path):
+            place = os.path.relpath(os.path.realpath(place), os.path.realpath(folder))
+        return Source(text=self.text, sha256=hashlib.sha256(f"{place} {self.text}".encode()).hexdigest())
 
 
 @dataclass(frozen=True)
@@ -52,19 +67,27 @@ class _Found:
     name: str
     task: Task
     source: Path
+    text: str
+    place: Path | str
 
 
 def resolve(
-    reference: str, *, weights: Path | None = None, imports: Sequence[str] = (), data: Path | None = None
+    reference: str,
+    *,
+    weights: WeightsFile | None = None,
+    imports: Sequence[str] = (),
+    data: Path | None = None,
+    name: str | None = None,
 ) -> Resolved:
     """What a model reference stands for.
 
     Args:
         reference: a registered name, `package.module:function`, `path/to/file.py:function` (the function takes no
             argument and returns a `keras.Model` or a `Task`), or the path of a `.keras` file.
-        weights: a `.weights.h5` or `.keras` file whose weights the built model gets.
+        weights: a file whose weights the built model gets.
         imports: modules (or `.py` files) that register custom layers, imported first.
         data: a data file, for the registered models that take one.
+        name: what it shall be called, in place of the name that it has by itself.
 
     Raises:
         BadInput: if there is no such model, module, file or function, if it doesn't import, load or run, or returns
@@ -72,36 +95,48 @@ def resolve(
     """
     imported = [_file_of(_module_of(name)) for name in imports]
     is_registered = reference in registry.names()
+    if name is not None:
+        _refuse_name(name)
     if weights is not None:
-        _refuse_weights(weights, reference)
+        _refuse_weights(weights.path, reference)
     if data is not None:
         _refuse_data(data, reference, is_registered)
     found = _registered(reference, data) if is_registered else _own(reference)
-    files = [path for path in (found.source, data, weights, *imported) if path is not None]
-    return Resolved(found.name, found.task, _sha256(files), is_registered, weights)
+    of_weights = () if weights is None else (weights.path, weights.layers)
+    files = [path for path in (found.source, data, *of_weights, *imported) if path is not None]
+    return Resolved(
+        name=name or found.name,
+        task=found.task,
+        source_sha256=_sha256(files),
+        is_registered=is_registered,
+        text=found.text,
+        place=found.place,
+        weights=weights,
+    )
 
 
-def build_model(resolved: Resolved) -> keras.Model:
+def build_model(resolved: Resolved, seed: int = _SEED) -> keras.Model:
     """The model with seeded, untrained weights, or those of the reference's weights file.
+
+    Args:
+        resolved: the reference.
+        seed: of initial weights, and of what training draws afterwards from Keras' own generators.
 
     Raises:
         BadInput: if the builder raises, returns something else than a `keras.Model`, or the weights don't fit it.
     """
-    model = _seeded(resolved.task.build, f"the builder of {resolved.name}")
+    model = _seeded(resolved.task.build, f"the builder of {resolved.name}", seed)
     if not isinstance(model, keras.Model):
         raise BadInput(f"the builder of {resolved.name} returned {_kind(model)}: a keras.Model is needed")
     if resolved.weights is not None:
-        advice = "give weights saved from this model"
-        with calling_foreign(f"filling {resolved.name} from {resolved.weights}", advice), warnings.catch_warnings():
-            # Keras only warns that it leaves layers with their initial weights, which would be exported.
-            warnings.filterwarnings("error", message="Skipping nested container")
-            model.load_weights(resolved.weights)
+        with calling_foreign(f"filling {resolved.name} from {resolved.weights.path}"):
+            fill(model, resolved.weights)
     return model
 
 
 def _registered(name: str, data: Path | None) -> _Found:
     (source,) = registry.sources_of(name)
-    return _Found(name, registry.task_of(name, data), source)
+    return _Found(name, registry.task_of(name, data), source, name, name)
 
 
 def _own(reference: str) -> _Found:
@@ -118,7 +153,8 @@ def _own(reference: str) -> _Found:
 
 def _keras_file(path: Path) -> _Found:
     model = load_keras_file(path)
-    return _Found(_folder_name(path.stem), Task(build=_FirstReady(model, lambda: load_keras_file(path))), path)
+    task = Task(build=_FirstReady(model, lambda: load_keras_file(path)))
+    return _Found(_folder_name(path.stem), task, path, path.name, path)
 
 
 def _builder(reference: str) -> _Found:
@@ -136,8 +172,15 @@ def _builder(reference: str) -> _Found:
     if not isinstance(made, keras.Model | Task):
         raise BadInput(f"the builder {reference} returned {_kind(made)}: a keras.Model or a pipeline.Task is needed")
     task = made if isinstance(made, Task) else Task(build=_FirstReady(made, builder))
-    stem = Path(where).stem if where.endswith(".py") else where.rpartition(".")[2]
-    return _Found(_folder_name(stem if function == "build" else function), task, _file_of(module))
+    is_file = where.endswith(".py")
+    stem = Path(where).stem if is_file else where.rpartition(".")[2]
+    return _Found(
+        name=_folder_name(stem if function in _UNTOLD else f"{stem}-{function}"),
+        task=task,
+        source=_file_of(module),
+        text=f"{Path(where).name if is_file else where}:{function}",
+        place=Path(where) if is_file else where,
+    )
 
 
 class _FirstReady:
@@ -155,8 +198,8 @@ class _FirstReady:
         return self._builder() if model is None else model
 
 
-def _seeded(builder: Callable[[], Any], what: str) -> Any:
-    keras.utils.set_random_seed(_SEED)
+def _seeded(builder: Callable[[], Any], what: str, seed: int = _SEED) -> Any:
+    keras.utils.set_random_seed(seed)
     with calling_foreign(what):
         return builder()
 
@@ -190,10 +233,15 @@ def _folder_name(name: str) -> str:
     return re.sub(r"[^A-Za-z0-9_.-]+", "_", name).strip("._-") or "model"
 
 
+def _refuse_name(name: str) -> None:
+    if _folder_name(name) != name:
+        raise BadInput(f"--name {name!r} can't be the name of a folder: use letters, digits, '.', '_' and '-'")
+
+
 def _refuse_weights(weights: Path, reference: str) -> None:
     if reference.endswith(".keras"):
         raise BadInput(f"--weights fills a builder's model, and {reference} brings its own: leave --weights out")
-    if not weights.name.endswith(_WEIGHTS_ENDINGS):
+    if not weights.name.endswith(ENDINGS):
         raise BadInput(f"--weights {weights} is neither a .weights.h5 nor a .keras file: save one by save_weights")
     if not weights.is_file():
         raise BadInput(f"--weights {weights} doesn't exist or is not a file")

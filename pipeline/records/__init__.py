@@ -21,6 +21,7 @@ from pipeline.records.sharing import (
     weight_map_text,
 )
 from pipeline.records.signature import AxisRule, FileDigest, InputSpec, Signature, TensorSpec
+from pipeline.records.source import Source
 from pipeline.records.training import TrainingRecord
 from pipeline.records.truth import (
     RANDOM_WEIGHTS,
@@ -76,6 +77,7 @@ __all__ = [
     "SharedLayer",
     "Signature",
     "Size",
+    "Source",
     "Spread",
     "Subject",
     "TaskMetric",

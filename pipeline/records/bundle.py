@@ -11,6 +11,7 @@ from pipeline.records.sharing import (
     WeightPlacement,
 )
 from pipeline.records.signature import FileDigest, Signature
+from pipeline.records.source import Source
 from pipeline.records.truth import Truth
 from pipeline.records.verdict import ParityFigure, Verdict
 
@@ -32,13 +33,15 @@ class Manifest(Record):
 
     Format 2 has a plan of verification (`truth.plan`) and weights that are moved together; format 1 is still read.
 
-    `loops` names the recurrent layers that are loops in `model.onnx`, each with the reason. `randomised` is in
-    format 1 the verdict on the same model with random weights; format 2 has cases of those in its truth.
+    `source` is None where the model was handed over in Python. `loops` names the recurrent layers that are loops in
+    `model.onnx`, each with the reason. `randomised` is in format 1 the verdict on the same model with random weights;
+    format 2 has cases of those in its truth.
     `seal` is the sha256 of the file itself, 64 zeros standing for the seal: `bundle.write_manifest` fills it in.
     """
 
     format: Literal[1, 2] = 2
     model: str
+    source: Source | None = None
     variant: Variant
     signature: Signature
     opset: int

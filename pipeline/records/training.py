@@ -6,13 +6,15 @@ from typing import Literal
 
 from pipeline.records.base import Number, Record, Variant
 from pipeline.records.signature import FileDigest
+from pipeline.records.source import Source
 
 
 class TrainingRecord(Record):
-    """What training one variant left in its folder beside the weights, written last."""
+    """What training one variant left in its folder beside the weights, written last. Format 1 has no `source`."""
 
-    format: Literal[1] = 1
+    format: Literal[1, 2] = 2
     model: str
+    source: Source | None = None
     variant: Variant
     source_sha256: str
     seed: int

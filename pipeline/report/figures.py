@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,12 +29,14 @@ class Sources:
         bundles: the folder of each variant's bundle.
         training: the training record of each variant.
         results: the folder of all bench results.
+        reference: what a user types for the model, where that is not its name.
     """
 
     model: str
     bundles: Mapping[Side, Path]
     training: Mapping[Side, Path]
     results: Path
+    reference: str | None = None
 
 
 @dataclass(frozen=True)
@@ -99,5 +102,6 @@ def _measurements(sources: Sources, manifests: Mapping[Side, Manifest], missing:
         found += current[:1]
     if not found:
         reason = "they are of an earlier export" if has_stale else "there are none"
-        missing.append(f"times and memory are left out: {reason}; run `shared-layers bench {sources.model}`")
+        command = shlex.join(("shared-layers", "bench", sources.reference or sources.model))
+        missing.append(f"times and memory are left out: {reason}; run `{command}`")
     return tuple(found)

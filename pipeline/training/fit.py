@@ -2,26 +2,30 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 
 import keras
 import numpy as np
 
 from pipeline.errors import BadInput
+from pipeline.folders import publishing
 from pipeline.graph.unshare import unshare
 from pipeline.models.foreign import calling_foreign
 from pipeline.models.reference import Resolved, build_model
 from pipeline.models.task import Arrays, Data, FitPlan, Task
-from pipeline.records import TrainingRecord, Variant
-from pipeline.store import digest, publishing, write_record
+from pipeline.records import Source, TrainingRecord, Variant
+from pipeline.store import digest, write_record
 from pipeline.training.epochs import fit_epochs
 from pipeline.training.named import predictor
 from pipeline.training.samples import draw_samples
-from pipeline.training.trained import RECORD, WEIGHTS
+from pipeline.training.trained import RECORD, WEIGHTS, source_of
 from pipeline.training.weights import save_weights
 
 
-def train(subject: Resolved, variant: Variant, folder: Path, seed: int = 0) -> TrainingRecord:
+def train(
+    subject: Resolved, variant: Variant, folder: Path, seed: int = 0, *, replaces_others: bool = False
+) -> TrainingRecord:
     """Fit one variant and publish its weights and figures in `folder`, as `weights.npz` and `training.json`.
 
     The twin starts from copies of the weights that the shared model starts from, and has the same budget: the same
@@ -31,23 +35,28 @@ def train(subject: Resolved, variant: Variant, folder: Path, seed: int = 0) -> T
         subject: the model and its task.
         variant: `shared` or `unshared`.
         folder: is replaced in one step when training is done; a run that is broken off leaves it as it was.
-        seed: of the order of fixed samples and of those put aside. (`build_model` seeds initial weights and dropout.)
+        seed: of initial weights, dropout, the order of fixed samples, those put aside and those drawn for each epoch.
+        replaces_others: whether what was trained there may be of another source.
 
     Raises:
-        BadInput: if the task has no data or no plan, its data doesn't suit its model, or `folder` can't be written.
+        BadInput: if the task has no data or no plan, its data doesn't suit its model, or `folder` can't be written
+            or holds what was trained of another source.
     """
     if variant == "batched":
         raise BadInput("the batched variant runs on the weights of the shared one: train 'shared' instead")
     data, plan = _data_and_plan(subject)
     with calling_foreign(f"the data of {subject.name}"):
+        keras.utils.set_random_seed(seed)
         samples = draw_samples(data, plan, seed)
-    shared = build_model(subject)
+    shared = build_model(subject, seed)
     model = unshare(shared) if variant == "unshared" else shared
-    with publishing(folder, _why_untrained) as scratch:
+    source = subject.source(folder)
+    with publishing(folder, partial(_why_kept, source=None if replaces_others else source)) as scratch:
         fitted = fit_epochs(model, plan, subject.task.metric, samples, title=f"{subject.name}, {variant}")
         save_weights(model, scratch / WEIGHTS)
         record = TrainingRecord(
             model=subject.name,
+            source=source,
             variant=variant,
             source_sha256=subject.source_sha256,
             seed=seed,
@@ -64,9 +73,15 @@ def train(subject: Resolved, variant: Variant, folder: Path, seed: int = 0) -> T
     return record
 
 
-def _why_untrained(folder: Path) -> str | None:
+def _why_kept(folder: Path, source: Source | None) -> str | None:
+    """Why a folder may not be replaced: it is no trained one, or one of another source than this, if one is given."""
     foreign = sorted(path.name for path in folder.iterdir() if path.name not in (RECORD, WEIGHTS))
-    return f"it holds {', '.join(foreign)}, which training does not write" if foreign else None
+    if foreign:
+        return f"it holds {', '.join(foreign)}, which training does not write"
+    reason = None if source is None else source.why_kept(source_of(folder))
+    if reason is not None:
+        raise BadInput(f"{folder} holds what was trained of {reason}")
+    return None
 
 
 def _data_and_plan(subject: Resolved) -> tuple[Data, FitPlan]:

@@ -7,7 +7,7 @@ from pathlib import Path
 import keras
 
 from pipeline.errors import BadInput
-from pipeline.records import TrainingRecord
+from pipeline.records import Source, TrainingRecord
 from pipeline.store import digest, read_record
 from pipeline.training.weights import load_weights
 
@@ -27,3 +27,11 @@ def load_trained(model: keras.Model, folder: Path) -> TrainingRecord:
         raise BadInput(f"{weights} is not the file that training wrote: train {record.model} ({record.variant}) again")
     load_weights(model, weights)
     return record
+
+
+def source_of(folder: Path) -> Source | None:
+    """What the weights in a folder were trained of, where that is told."""
+    try:
+        return read_record(folder / RECORD, TrainingRecord).source
+    except BadInput:  # nothing that could be used: training may write there
+        return None

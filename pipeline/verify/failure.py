@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import shutil
 from collections.abc import Mapping
 from datetime import datetime
@@ -17,11 +18,11 @@ from pipeline.store import refusing_unwritable, write_record
 from pipeline.subsets import Reduced
 from pipeline.verify.tensors import tensors_of
 
-FAILURES = Path("failures")
+FAILURES = Path("build") / "failures"
 RECORD, TEXT, BUNDLE = "failure.json", "verdict.txt", "bundle"
 
 
-def leave_failure(failures: Path, name: str, verdict: Verdict, directory: Path, *, is_kept: bool) -> Path:
+def leave_failure(failures: Path, name: str, verdict: Verdict, directory: Path, command: str | None = None) -> Path:
     """Write `failures/<name>-<time>/` and return it.
 
     It holds the verdict (`verdict.txt`, and with versions and the command that shows it again `failure.json`), and for
@@ -33,7 +34,8 @@ def leave_failure(failures: Path, name: str, verdict: Verdict, directory: Path, 
         name: of the model.
         verdict: one that failed.
         directory: the bundle, or what was to become one.
-        is_kept: whether the directory stays where it is; else it is copied, to `bundle/`.
+        command: what shows it again; None: the directory does not stay where it is, and a copy of it, `bundle/`, is
+            verified.
 
     Raises:
         BadInput: if the folder can't be written.
@@ -41,16 +43,16 @@ def leave_failure(failures: Path, name: str, verdict: Verdict, directory: Path, 
     with refusing_unwritable(failures):
         failures.mkdir(parents=True, exist_ok=True)
         folder = _new_folder(failures, name)
-        if not is_kept:
+        if command is None:
             shutil.copytree(directory, folder / BUNDLE)
-        place = directory if is_kept else folder / BUNDLE
+        place = directory if command is not None else folder / BUNDLE
         case = telling_case(verdict)
         arrays = _arrays(place, case) if case else {}
         for file, held in arrays.items():
             np.savez_compressed(folder / file, **held)  # type: ignore[arg-type]
         failure = Failure(
             subject=verdict.subject,
-            command=f"shared-layers verify {place}",
+            command=command or shlex.join(("shared-layers", "verify", str(place))),
             case=case,
             versions=versions(*VERSIONED),
             verdict=verdict,
@@ -60,10 +62,10 @@ def leave_failure(failures: Path, name: str, verdict: Verdict, directory: Path, 
     return folder
 
 
-def left_behind(name: str, verdict: Verdict, directory: Path, *, is_kept: bool) -> str:
+def left_behind(name: str, verdict: Verdict, directory: Path, command: str | None = None) -> str:
     """`leave_failure` below the working folder, told in a sentence; or why not: the verdict is what counts."""
     try:
-        folder = leave_failure(FAILURES, name, verdict, directory, is_kept=is_kept)
+        folder = leave_failure(FAILURES, name, verdict, directory, command)
     except BadInput as refusal:
         return f"nothing is kept that shows it again: {refusal}"
     return f"what shows it again is in {folder}"

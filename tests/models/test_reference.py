@@ -11,6 +11,8 @@ import pytest
 from pipeline.errors import BadInput
 from pipeline.models.reference import build_model, resolve
 from pipeline.models.task import Task
+from pipeline.models.weights_file import WeightsFile
+from pipeline.records import Source
 
 BUILDER = """
     import keras
@@ -72,7 +74,7 @@ def test_a_registered_name_is_found() -> None:
 def test_a_function_of_a_file_is_found(net: Path) -> None:
     """A builder of a bare model becomes a task without data."""
     found = resolve(f"{net}:my_net")
-    assert (found.name, found.is_registered, found.task.data) == ("my_net", False, None)
+    assert (found.name, found.is_registered, found.task.data) == ("net_of_mine-my_net", False, None)
     assert build_model(found).count_params() == 8
 
 
@@ -81,9 +83,36 @@ def test_a_builder_may_return_a_task(net: Path) -> None:
     assert resolve(f"{net}:with_task").task.threshold == 0.5
 
 
-def test_a_function_called_build_gives_the_file_its_name(net: Path) -> None:
+@pytest.mark.parametrize("function", ["build", "model", "task"])
+def test_a_function_whose_name_says_nothing_leaves_the_file_its_own(net: Path, function: str) -> None:
     """Every file has a `build`: the bundle is called after the file."""
-    assert resolve(f"{net}:build").name == "net_of_mine"
+    net.write_text(net.read_text() + f"\n{function} = build\n")
+    assert resolve(f"{net}:{function}").name == "net_of_mine"
+
+
+def test_a_name_can_be_chosen(net: Path) -> None:
+    """One that suits a folder."""
+    assert resolve(f"{net}:build", name="siamese-2").name == "siamese-2"
+    for name in ("a/b", "..", "", "my net"):
+        assert "can't be the name of a folder" in refusal(f"{net}:build", name=name)
+
+
+def test_a_source_is_the_same_wherever_a_project_lies(net: Path, tmp_path: Path) -> None:
+    """Another file of that name is another one, and so is another function of it."""
+    here, there = tmp_path / "project", tmp_path / "elsewhere" / "project"
+    for project in (here, there):
+        for folder in ("one", "two"):
+            (project / folder).mkdir(parents=True)
+            (project / folder / "net.py").write_text(net.read_text())
+
+    def source(project: Path, reference: str) -> Source:
+        return resolve(f"{project}/{reference}").source(project / "exported" / "net")
+
+    assert source(here, "one/net.py:build") == source(there, "one/net.py:build")
+    assert source(here, "one/net.py:build").text == source(here, "two/net.py:build").text == "net.py:build"
+    assert (
+        len({source(here, each).sha256 for each in ("one/net.py:build", "two/net.py:build", "one/net.py:my_net")}) == 3
+    )
 
 
 def test_a_function_of_a_module_is_found(net: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -161,16 +190,18 @@ def test_weights_fill_the_model_of_a_builder(net: Path, ending: str) -> None:
     model.set_weights([np.full((3, 2), 5.0), np.ones(2)])
     weights = net.with_name(f"saved{ending}")
     model.save_weights(weights) if ending == ".weights.h5" else model.save(weights)
-    filled = resolve(f"{net}:build", weights=weights)
+    filled = resolve(f"{net}:build", weights=WeightsFile(weights))
     assert build_model(filled).get_weights()[0].tolist() == [[5.0, 5.0]] * 3
     assert filled.source_sha256 != bare.source_sha256
 
 
 def test_weights_of_another_model_are_refused(net: Path) -> None:
-    """Keras' own reason is shown."""
+    """What does not fit is named."""
     other = keras.Sequential([keras.Input((4,)), keras.layers.Dense(9)])
     other.save_weights(net.with_name("other.weights.h5"))
-    assert "give weights saved from this model" in refusal(f"{net}:build", weights=net.with_name("other.weights.h5"))
+    said = refusal(f"{net}:build", weights=WeightsFile(net.with_name("other.weights.h5")))
+    assert "does not fill" in said
+    assert "dense" in said
 
 
 @pytest.mark.parametrize(
@@ -178,12 +209,12 @@ def test_weights_of_another_model_are_refused(net: Path) -> None:
 )
 def test_weights_that_are_no_file_of_weights_are_refused(net: Path, weights: str, said: str) -> None:
     """Before anything is built."""
-    assert said in refusal(f"{net}:build", weights=net.with_name(weights))
+    assert said in refusal(f"{net}:build", weights=WeightsFile(net.with_name(weights)))
 
 
 def test_a_keras_file_takes_no_weights(tmp_path: Path) -> None:
     """It brings its own."""
-    assert "brings its own" in refusal("m.keras", weights=tmp_path / "w.weights.h5")
+    assert "brings its own" in refusal("m.keras", weights=WeightsFile(tmp_path / "w.weights.h5"))
 
 
 CUSTOM = """

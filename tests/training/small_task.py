@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import keras
 import numpy as np
 
@@ -50,4 +52,11 @@ TASK = Task(
 
 def subject(task: Task = TASK) -> Resolved:
     """The task as a reference would give it."""
-    return Resolved(name="small", task=task, source_sha256="0" * 64, is_registered=False)
+    return Resolved(
+        name="small",
+        task=task,
+        source_sha256="0" * 64,
+        is_registered=False,
+        text="small.py:task",
+        place=Path("small.py"),
+    )
