@@ -7,7 +7,6 @@ neither TensorFlow nor time.
 from __future__ import annotations
 
 import importlib
-from importlib import metadata
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -47,6 +46,8 @@ __all__ = sorted(_MODULE_OF)
 def __getattr__(name: str) -> Any:
     """The public name, from its own module."""
     if name == "__version__":
+        from importlib import metadata  # a tenth of a second, which most need not take
+
         return metadata.version("shared-layers")
     if name not in _MODULE_OF:
         raise AttributeError(f"module 'pipeline' has no attribute {name!r}")
