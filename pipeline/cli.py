@@ -47,6 +47,9 @@ ReferenceArgument = Annotated[str, typer.Argument(metavar="MODEL", help=_REFEREN
 ReferencesArgument = Annotated[list[str], typer.Argument(metavar="MODEL...", help=_REFERENCE)]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print the result for a program.")]
 ReplaceOption = Annotated[bool, typer.Option("--replace", help="Replace what lies there of another model, too.")]
+FailuresOption = Annotated[
+    Path, typer.Option("--failures", metavar="FOLDER", help="Where what shows a failed check again goes.")
+]
 VariantOption = Annotated[
     Literal["shared", "unshared"], typer.Option("--variant", help="shared, or unshared: the twin.")
 ]
@@ -133,6 +136,7 @@ def export(
         bool, typer.Option("--publish-samples", help="Let rows of real inputs lie in the bundle.")
     ] = False,
     replace: ReplaceOption = False,
+    failures: FailuresOption = stages.FAILURES,
     as_json: JsonOption = False,
 ) -> None:
     """Export models to bundles; each is verified before it is published."""
@@ -144,7 +148,9 @@ def export(
 
     def one(text: str) -> bool:
         with shown(f"exporting {text}", _errors, EXPORT):
-            manifest, folder = stages.export(given.of(text), variant, options, output, replaces_others=replace)
+            manifest, folder = stages.export(
+                given.of(text), variant, options, output, replaces_others=replace, failures=failures
+            )
         manifests.append(manifest)
         if not as_json:
             _console.print(f"exported {manifest.model} ({manifest.variant}) to {folder}", markup=False, soft_wrap=True)
@@ -174,6 +180,7 @@ def verify(
         Path | None,
         typer.Option("--truth", metavar="FOLDER", help="Where an export left the truth that a bundle leaves out."),
     ] = None,
+    failures: FailuresOption = stages.FAILURES,
     as_json: JsonOption = False,
 ) -> None:
     """Verify bundles as they lie on disk, each runtime in a fresh process."""
@@ -185,7 +192,7 @@ def verify(
     def one(text: str) -> bool:
         seconds = VERIFICATION if model is None else VERIFICATION_AGAINST_MODEL
         with shown(f"verifying {text}", _errors, seconds):
-            verdict, kept = stages.verify(text, None if model is None else given.of(model), truth)
+            verdict, kept = stages.verify(text, None if model is None else given.of(model), truth, failures)
         verdicts.append(verdict)
         if not as_json:
             printing.print_verdict(verdict, _console)

@@ -32,7 +32,7 @@ from pipeline.progress import stage
 from pipeline.records import VERSIONED, Manifest, Source, TaskMetric, Variant, Verdict, versions
 from pipeline.store import digest, digests
 from pipeline.verify.child import NONE_READY, Half, Ready
-from pipeline.verify.failure import left_behind
+from pipeline.verify.failure import FAILURES, left_behind
 from pipeline.verify.keras_half import searched
 from pipeline.verify.one_by_one import told_apart
 from pipeline.verify.onnx_answers import answering
@@ -65,6 +65,7 @@ def publish(
     real: Path | None = None,
     *,
     replaces_others: bool = True,
+    failures: Path = FAILURES,
 ) -> Manifest:
     """Freeze truth, convert, verify in fresh processes, and only then put the bundle at `folder`.
 
@@ -77,6 +78,7 @@ def publish(
         real: the folder in which the truth about real rows stays, where those are not published, in place of a
             former one; it is lost if none is given.
         replaces_others: whether a bundle of another source may be replaced, where both sources are told.
+        failures: where what shows a failed check again goes.
 
     Raises:
         BadInput: if the model can't be converted, or the folder can't be written or holds something else, a bundle of
@@ -92,7 +94,7 @@ def publish(
         with temporary_folder("real") as folder_of_real, _judges(options) as waiting:
             apart = None if options.publish_samples else folder_of_real
             draft = _draft(model, asked, scratch, labels, task, options, apart)
-            verdict = _judged(model, asked, scratch, draft, apart, waiting)
+            verdict = _judged(model, asked, scratch, draft, apart, waiting, failures)
             metric = _metric_of_onnx(scratch, asked, draft, task)
             judged = draft.model_copy(update={"parity": verdict.parity, "metric": metric})
             card = scratch / CARD
@@ -143,6 +145,7 @@ def _judged(
     draft: Manifest,
     apart: Path | None,
     waiting: Mapping[Half, Ready],
+    failures: Path,
 ) -> Verdict:
     """The verdict on a bundle in `scratch`, which it passed, on real rows too."""
     (scratch / TRUTH).unlink(missing_ok=True)  # the manifest holds it from here on
@@ -159,7 +162,7 @@ def _judged(
         verdict, truth = failed[0] if verdict.passed else (verdict, own)
         verdict = told_apart(verdict, asked, scratch / ONNX_FILE, truth)
         verdict = searched(verdict, model, asked.snapshot, scratch / ONNX_FILE, truth)
-    left = left_behind(draft.model, verdict, scratch)
+    left = left_behind(draft.model, verdict, scratch, failures=failures)
     raise CheckFailed(f"{draft.model} is not published: {_first_failure(verdict)}; {left}")
 
 

@@ -44,6 +44,7 @@ if TYPE_CHECKING:
 BUILD = Path("build")
 EXPORTED = Path("exported")
 RESULTS = Path("benchmarks/results")
+FAILURES = BUILD / "failures"
 
 
 @dataclass(frozen=True)
@@ -210,6 +211,7 @@ def export(
     output: Path | None = None,
     *,
     replaces_others: bool = False,
+    failures: Path = FAILURES,
 ) -> tuple[Manifest, Path]:
     """Export one variant of a referenced model, a registered one with its trained weights; and where it lies.
 
@@ -219,6 +221,7 @@ def export(
         options: formats and opset.
         output: the folder in which the bundle's own folder shall lie, in place of `exported/`.
         replaces_others: whether a bundle of another source that lies there is replaced.
+        failures: the folder in which what shows a failed check again lies.
 
     Raises:
         BadInput: if the model can't be built or converted, or a registered one was not trained yet.
@@ -237,7 +240,9 @@ def export(
     folder = output / name if output is not None else bundle_folder(subject.name, variant)
     labels = Labels(subject.name, variant, metric, subject.source(folder))
     real = real_folder(subject.name, variant)
-    manifest = publish(model, folder, labels, subject.task, options, real, replaces_others=replaces_others)
+    manifest = publish(
+        model, folder, labels, subject.task, options, real, replaces_others=replaces_others, failures=failures
+    )
     return manifest, folder
 
 
@@ -437,13 +442,16 @@ def _against_model(
         return (*own, searched(against_model, asked.model, asked.snapshot, onnx_file, folder))
 
 
-def verify(text: str, reference: Reference | None = None, truth: Path | None = None) -> tuple[Verdict, str]:
+def verify(
+    text: str, reference: Reference | None = None, truth: Path | None = None, failures: Path = FAILURES
+) -> tuple[Verdict, str]:
     """The verdict on a bundle, and where a failed one left what shows it again.
 
     Args:
         text: a bundle's folder, or the registered name of a published one.
         reference: the model that is asked again, if given, and in which the first call site that differs is searched.
         truth: see `verify_bundle`.
+        failures: the folder in which what shows a failed check again lies.
     """
     from pipeline.verify.failure import left_behind
 
@@ -458,7 +466,7 @@ def verify(text: str, reference: Reference | None = None, truth: Path | None = N
     words = ["shared-layers", "verify", str(directory)]
     words += [] if truth is None else ["--truth", str(truth)]
     words += [] if reference is None else ["--model", reference.text, *reference.options]
-    return verdict, left_behind(name, verdict, directory, command=shlex.join(words))
+    return verdict, left_behind(name, verdict, directory, shlex.join(words), failures)
 
 
 def _trained(reference: Reference) -> keras.Model:

@@ -121,6 +121,8 @@ def test_what_a_failed_verdict_says_to_see_it_again_is_typed_as_it_stands(capsys
     assert run(capsys, "export", *given, *QUICK)[0] == 0
     (folder / "one/net.py").write_text(BUILDER.format(units=2).replace("dense(x * 2)", "dense(x * 3)"))
     assert run(capsys, "verify", "exported/mine")[0] == 0
+    assert run(capsys, "verify", "exported/mine", "--failures", "elsewhere", "--model", *given)[0] == 1
+    assert not (folder / "build").exists()
     assert run(capsys, "verify", "exported/mine", "--model", *given)[0] == 1
     (failure,) = (folder / "build/failures").iterdir()
     told = (failure / "verdict.txt").read_text().strip().splitlines()[-1].removeprefix("to see it again: ")

@@ -62,10 +62,12 @@ def leave_failure(failures: Path, name: str, verdict: Verdict, directory: Path, 
     return folder
 
 
-def left_behind(name: str, verdict: Verdict, directory: Path, command: str | None = None) -> str:
-    """`leave_failure` below the working folder, told in a sentence; or why not: the verdict is what counts."""
+def left_behind(
+    name: str, verdict: Verdict, directory: Path, command: str | None = None, failures: Path = FAILURES
+) -> str:
+    """`leave_failure`, told in a sentence; or why not: the verdict is what counts."""
     try:
-        folder = leave_failure(FAILURES, name, verdict, directory, command)
+        folder = leave_failure(failures, name, verdict, directory, command)
     except BadInput as refusal:
         return f"nothing is kept that shows it again: {refusal}"
     return f"what shows it again is in {folder}"
