@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 import shlex
+from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
+from scipy.ndimage import zoom
+from sklearn.datasets import load_digits
 
 from pipeline.bundle import read_manifest
+from pipeline.models import registry
+from pipeline.models.task import Task
 from pipeline.records import TrainingRecord
 from pipeline.store import read_record
 from tests.test_cli import run
@@ -128,3 +134,45 @@ def test_what_a_failed_verdict_says_to_see_it_again_is_typed_as_it_stands(capsys
     told = (failure / "verdict.txt").read_text().strip().splitlines()[-1].removeprefix("to see it again: ")
     assert told == "shared-layers verify exported/mine --model one/net.py:build --name mine"
     assert run(capsys, *shlex.split(told)[1:])[0] == 1
+
+
+@pytest.mark.matrix
+@pytest.mark.timeout(600)
+def test_hints_lead_from_nothing_to_figures(capsys, tmp_path, monkeypatch) -> None:
+    """Each refusal names the command that helps, which is typed as it was printed, until the command holds."""
+    monkeypatch.chdir(tmp_path)
+    typed: list[str] = []
+    wanted = ["export", "two_branch", *QUICK]
+    for _ in range(4):
+        status, _, err = run(capsys, *wanted)
+        if status == 0:
+            break
+        assert status == 2
+        typed.append(err[err.index("`") + 1 : err.rindex("`")])
+        assert run(capsys, *shlex.split(typed[-1])[1:])[0] == 0
+    assert status == 0
+    assert typed == ["shared-layers train two_branch"]
+
+
+@pytest.mark.matrix
+@pytest.mark.timeout(600)
+def test_what_was_trained_on_other_data_verifies_with_it(capsys, tmp_path, monkeypatch) -> None:
+    """And without it is another source, which the refusal says with the command that helps."""
+    monkeypatch.chdir(tmp_path)
+    table = load_digits()
+    pixels = (zoom(table.images / 16.0, (1, 3.5, 3.5), order=1) * 255).astype("uint8")
+    archive = {"x_train": pixels[:1500], "y_train": table.target[:1500]}
+    np.savez(tmp_path / "own.npz", **archive, x_test=pixels[1500:], y_test=table.target[1500:])
+    given = ("siamese", "--data", "own.npz")
+    whole = registry.task_of
+
+    def of_one_epoch(name: str, data: Path | None) -> Task:  # the bar is that of the built-in data, and of fifteen
+        task = whole(name, data)
+        return replace(task, threshold=0.4, fit=replace(task.fit, max_epochs=1))
+
+    monkeypatch.setattr(registry, "task_of", of_one_epoch)
+    assert run(capsys, "train", *given)[0] == 0
+    status, _, err = run(capsys, "export", "siamese", *QUICK)
+    assert (status, "run `shared-layers train siamese` again" in err) == (2, True)
+    assert run(capsys, "export", *given, *QUICK)[0] == 0
+    assert run(capsys, "verify", "siamese", "--model", *given)[0] == 0

@@ -7,7 +7,7 @@ import pytest
 
 from pipeline.errors import BadInput
 from pipeline.graph.unshare import unshare
-from pipeline.models.reference import resolve
+from pipeline.models.reference import build_model, resolve
 from pipeline.models.task import Arrays, Task
 from pipeline.records import TrainingRecord
 from pipeline.store import digest, read_record
@@ -53,6 +53,41 @@ def test_another_seed_gives_other_weights(tmp_path: Path) -> None:
         train(subject(), "shared", tmp_path / "a", seed=0).weights
         != train(subject(), "shared", tmp_path / "b", seed=1).weights
     )
+
+
+def test_a_seed_is_of_the_initial_weights_too(tmp_path: Path) -> None:
+    """At a rate of nothing they stay as they were; seed 0 has those that the reference builds."""
+    still = replace(TASK, fit=replace(PLAN, optimizer=lambda steps: keras.optimizers.SGD(0.0), max_epochs=1))
+    kernels = {}
+    for seed in (0, 1):
+        train(subject(still), "shared", tmp_path / str(seed), seed)
+        model = build()
+        load_trained(model, tmp_path / str(seed))
+        kernels[seed] = np.asarray(model.get_layer("seen").kernel)
+    assert not np.array_equal(kernels[0], kernels[1])
+    np.testing.assert_array_equal(kernels[0], np.asarray(build_model(subject()).get_layer("seen").kernel))
+
+
+def test_two_seeds_have_no_drawn_samples_in_common(tmp_path: Path) -> None:
+    """Where a task draws them afresh for each epoch, and by numpy's own generator."""
+    asked: list[int] = []
+    drawn_globally: list[float] = []
+
+    def drawn(epoch: int) -> Arrays:
+        asked.append(epoch)
+        return samples(64, seed=epoch)
+
+    def data():
+        drawn_globally.append(np.random.uniform())
+        return drawn, samples(10, seed=999)
+
+    epochs = []
+    for seed in (0, 1, 2):
+        train(subject(replace(TASK, data=data)), "shared", tmp_path / str(seed), seed)
+        epochs.append(set(asked))
+        asked.clear()
+    assert epochs == [{0, 1, 2, 3}, {4, 5, 6, 7}, {8, 9, 10, 11}]
+    assert len(set(drawn_globally)) == 3
 
 
 def test_the_twin_trains_a_layer_for_each_call_site(tmp_path: Path) -> None:
