@@ -1,11 +1,13 @@
 # The stages, each a real target: what it reads is what it depends on, and what it leaves is a stamp or a record.
-# `make help` lists them. Variables: MODEL=reference  DEVICE=cpu|gpu  QUICK=1  OPSET=18  PYTHON=python3.11
+# `make help` lists them.
+# Variables: MODEL=reference  DEVICE=cpu|gpu  QUICK=1  SIZE="time=128"  OPSET=18  PYTHON=python3.11
 
 MODELS := two_branch siamese seq2seq
 DEVICE ?= cpu
 QUICK ?=
 OPSET ?= 18
 MODEL ?=
+SIZE ?=
 PYTHON ?= python3
 
 MAKEFLAGS += --no-builtin-rules --no-print-directory
@@ -113,7 +115,7 @@ ifeq ($(MODEL),)
 verify: $(EXPORTED) ## verify the bundles as they lie on disk, every time
 	@$(RUN) verify $(addprefix exported/,$(MODELS))
 else
-verify: $(INSTALLED)
+verify: $(if $(filter $(MODEL),$(MODELS)),$(call export_stamp,$(MODEL),shared)) | $(INSTALLED)
 	@$(RUN) verify "$(MODEL)"
 endif
 
@@ -125,7 +127,13 @@ $(call verify_stamp,$1): $(call export_stamp,$1,shared)
 endef
 $(foreach m,$(MODELS),$(eval $(call verify_rule,$m)))
 
-bench: $(call bench_stamp,$(FORM)) ## benchmark shared models against their twins (QUICK=1, DEVICE=gpu)
+ifeq ($(MODEL),)
+bench: $(call bench_stamp,$(FORM)) ## benchmark shared models against their twins (QUICK=1, DEVICE=gpu, MODEL=file.py:build)
+else
+bench: $(if $(filter $(MODEL),$(MODELS)),$(foreach v,shared unshared,$(call export_stamp,$(MODEL),$v))) | gpu-if-asked
+	@$(BENCH_PYTHON) -m pipeline bench "$(MODEL)" --device $(DEVICE) $(if $(filter quick,$(FORM)),--quick) \
+	  $(foreach s,$(SIZE),--size $s)
+endif
 
 define bench_rule
 $(call bench_stamp,$1): $(VERIFIED) $(EXPORTED) $(BENCH) $(call unless_there,$(RESULTS)/$(DEVICE)-$1.json) | gpu-if-asked

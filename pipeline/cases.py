@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import math
 from collections.abc import Mapping
+from types import MappingProxyType
 
 import numpy as np
 
@@ -84,7 +85,12 @@ def longest_size(signature: Signature, times: int) -> int:
 
 
 def generate(
-    signature: Signature, batch: int, seed: int, kind: str = RANDOM, longest_times: int = LONGEST_TIMES[0]
+    signature: Signature,
+    batch: int,
+    seed: int,
+    kind: str = RANDOM,
+    longest_times: int = LONGEST_TIMES[0],
+    sizes: Mapping[str, int] = MappingProxyType({}),
 ) -> dict[str, np.ndarray]:
     """One case: an array for every input, in input order; the same for the same arguments.
 
@@ -103,6 +109,8 @@ def generate(
       longest that it takes;
     - `rising lengths`, `falling lengths`: each free axis one longer, or one shorter, than the one before it.
 
+    `sizes` are those of free axes that are given in place of drawn ones.
+
     Raises:
         BadInput: for an empty batch, a kind that is not known, or an input of a dtype for which nothing is drawn
             (bfloat16, strings).
@@ -112,8 +120,8 @@ def generate(
     if kind not in (RANDOM, *_FLOAT_KINDS, *REPORTED_KINDS, *_ID_KINDS, *_PADDINGS, *_LENGTHS, *_ORDERS):
         raise BadInput(f"no cases of kind {kind!r} are drawn: they come from another version, freeze the truth again")
     rng = np.random.default_rng((seed, batch))
-    sizes = _axis_sizes(signature, batch, rng, kind, longest_times)
-    return {spec.name: _draw(spec, sizes, rng, kind) for spec in signature.inputs}
+    whole = _axis_sizes(signature, batch, rng, kind, longest_times) | dict(sizes)
+    return {spec.name: _draw(spec, whole, rng, kind) for spec in signature.inputs}
 
 
 def elements(

@@ -140,8 +140,7 @@ def export(
     as_json: JsonOption = False,
 ) -> None:
     """Export models to bundles; each is verified before it is published."""
-    if given.name is not None and len(models) > 1:
-        raise BadInput("--name is for one model: export the others by commands of their own")
+    _refuse_one_name_for_several(models, given)
     names = [name.strip() for name in formats.split(",") if name.strip()]
     options = stages.export_options(opset, names, given.inputs, effort, given.samples, publish_samples)
     manifests: list[BaseModel] = []
@@ -168,7 +167,9 @@ def export(
 @app.command()
 @taking_a_model
 def verify(
-    bundles: Annotated[list[str], typer.Argument(metavar="BUNDLE...", help="A bundle's folder, or a registered name.")],
+    bundles: Annotated[
+        list[str], typer.Argument(metavar="BUNDLE...", help="A bundle's folder, or the model's reference.")
+    ],
     given: ModelOptions,
     model: Annotated[
         str | None,
@@ -185,7 +186,7 @@ def verify(
 ) -> None:
     """Verify bundles as they lie on disk, each runtime in a fresh process."""
 
-    if model is None and given != ModelOptions():
+    if model is None and given != ModelOptions(name=given.name):
         raise BadInput("options of a model say how it is built and fed: name it by --model MODEL")
     verdicts: list[BaseModel] = []
 
@@ -222,32 +223,44 @@ def audit(
 
 
 @app.command()
+@taking_a_model
 def bench(
-    models: Annotated[list[str] | None, typer.Argument(metavar="MODEL...", help="Exported (default: all).")] = None,
+    given: ModelOptions,
+    models: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="MODEL...", help=f"Exported before (default: all registered). {_REFERENCE}"),
+    ] = None,
     device: Annotated[Literal["cpu", "gpu"], typer.Option("--device", help="Where.")] = "cpu",
     quick: Annotated[bool, typer.Option("--quick", help="Fewer processes and rounds.")] = False,
+    sizes: Annotated[
+        list[str] | None,
+        typer.Option("--size", metavar="AXIS=SIZE", help="Of a free axis: time=128 (default: as users have them)."),
+    ] = None,
     as_json: JsonOption = False,
 ) -> None:
     """Time shared models against their unshared twins, in pairs, in fresh processes."""
-    texts = models or list(stages.registered())
-    measurements = stages.bench(texts, device, quick)
+    references = _references(models, given)
+    chosen = stages.read_sizes(sizes or ())
+    measurements = stages.bench(references, device, quick, chosen, lambda line: _errors.print(line, soft_wrap=True))
     if as_json:
         _show(measurements, as_json)
     else:
-        _report(texts)
+        _report(references)
 
 
 @app.command()
+@taking_a_model
 def report(
+    given: ModelOptions,
     models: Annotated[list[str] | None, typer.Argument(metavar="MODEL...", help="Models (default: all).")] = None,
     svg: Annotated[Path | None, typer.Option("--svg", metavar="FILE", help="Draw it for a page instead.")] = None,
 ) -> None:
     """Print what sharing saves and costs, from the figures on disk."""
-    texts = models or list(stages.registered())
+    references = _references(models, given)
     if svg is None:
-        _report(texts)
+        _report(references)
     else:
-        printing.draw_report(texts, svg)
+        printing.draw_report(references, svg)
 
 
 @app.command()
@@ -335,9 +348,22 @@ def _each(texts: Sequence[str], one: Callable[[str], bool], results: list[BaseMo
         raise typer.Exit(worst)
 
 
-def _report(texts: Sequence[str]) -> None:
-    for text in texts:
-        printing.print_report(text, _console)
+def _references(texts: list[str] | None, given: ModelOptions) -> list[stages.Reference]:
+    """The models that a command is about; all registered ones where none is named."""
+    _refuse_one_name_for_several(texts or (), given)
+    if not texts and given != ModelOptions():
+        raise BadInput("options of a model say how it is built and fed: name the model")
+    return [given.of(text) for text in texts or stages.registered()]
+
+
+def _refuse_one_name_for_several(texts: Sequence[str], given: ModelOptions) -> None:
+    if given.name is not None and len(texts) > 1:
+        raise BadInput("--name is for one model: name the others in commands of their own")
+
+
+def _report(references: Sequence[stages.Reference]) -> None:
+    for reference in references:
+        printing.print_report(reference, _console)
 
 
 def _working(what: str) -> Status:

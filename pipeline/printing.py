@@ -40,27 +40,27 @@ def print_audit(report: AuditReport, console: Console) -> None:
     console.print(render(report))
 
 
-def print_report(text: str, console: Console) -> None:
+def print_report(reference: stages.Reference, console: Console) -> None:
     """Print what sharing saves and costs for one model, from the figures on disk."""
     from pipeline.report.figures import SIDES, Sources, gather
     from pipeline.report.summary import show
 
-    name = stages.bundle_name(text)
+    name = stages.bundle_name(reference)
     sources = Sources(
         model=name,
         bundles={side: stages.bundle_folder(name, side) for side in SIDES},
         training={side: stages.trained_folder(name, side) / "training.json" for side in SIDES},
         results=stages.RESULTS,
-        reference=text,
+        reference=reference.text,
     )
     show(gather(sources), console)
 
 
-def draw_report(texts: Sequence[str], path: Path) -> None:
+def draw_report(references: Sequence[stages.Reference], path: Path) -> None:
     """Write the report of some models as a picture of a terminal (SVG)."""
     console = Console(record=True, width=_PICTURE_COLUMNS, highlight=False, file=io.StringIO())
-    for text in texts:
-        print_report(text, console)
+    for reference in references:
+        print_report(reference, console)
     picture = console.export_svg(title="make report", code_format=_without_web_fonts(CONSOLE_SVG_FORMAT))
     with refusing_unwritable(path.parent):
         path.write_text(picture, encoding="utf-8")

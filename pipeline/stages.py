@@ -10,7 +10,7 @@ import os
 import re
 import shlex
 import warnings
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -29,11 +29,12 @@ from pipeline.records import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     import keras
     import numpy as np
 
+    from pipeline.bench.plan import Compared
     from pipeline.bench.run import Bench
     from pipeline.deploy.runtime import Bundle
     from pipeline.doctor import Diagnosis
@@ -231,7 +232,10 @@ def export(
         subject = resolve(reference)
         from pipeline.publish import Labels, publish
 
-        model = _variant_of(_functional(subject, reference), variant)
+        model = _functional(subject, reference)
+        if variant == "unshared" and _has_trained_as(subject, "shared") and not _has_trained_as(subject, variant):
+            _fill_trained(subject, reference, model, "shared")  # copied to every call site
+        model = _variant_of(model, variant)
         trained = _fill_trained(subject, reference, model, variant)
     metric = None
     if trained is not None and trained.metric is not None and trained.value is not None:
@@ -268,6 +272,13 @@ def export_options(
         samples=None if samples is None else load_samples(samples),
         publish_samples=publish_samples,
     )
+
+
+def _has_trained_as(subject: Resolved, variant: Variant) -> bool:
+    """Whether a model of a user's own was trained as this variant; a registered one has to be, as each."""
+    from pipeline.training.trained import RECORD
+
+    return subject.is_registered or (trained_folder(subject.name, variant) / RECORD).is_file()
 
 
 def _fill_trained(
@@ -448,15 +459,18 @@ def verify(
     """The verdict on a bundle, and where a failed one left what shows it again.
 
     Args:
-        text: a bundle's folder, or the registered name of a published one.
+        text: a bundle's folder, or the registered name or the reference of a model that was published.
         reference: the model that is asked again, if given, and in which the first call site that differs is searched.
         truth: see `verify_bundle`.
         failures: the folder in which what shows a failed check again lies.
     """
     from pipeline.verify.failure import left_behind
 
-    folder = Path(text)
-    directory = EXPORTED / text if text in registered() and not folder.exists() else folder
+    directory = Path(text)
+    if not directory.exists() and text in registered():
+        directory = EXPORTED / text
+    elif not directory.is_dir() and (":" in text or text.endswith(".keras")):
+        directory = EXPORTED / bundle_name(Reference(text) if reference is None else replace(reference, text=text))
     model = None if reference is None else _trained(reference)
     rows = None if reference is None else _samples(reference)
     verdict = verify_bundle(directory, model, truth=truth, samples=rows)
@@ -488,21 +502,70 @@ def audit(path: Path) -> AuditReport:
 # --- bench --------------------------------------------------------------------------------------------------------
 
 
-def bench(texts: Sequence[str], device: Literal["cpu", "gpu"], is_quick: bool) -> Measurements:
+def bench(
+    references: Sequence[Reference],
+    device: Literal["cpu", "gpu"],
+    is_quick: bool,
+    sizes: Mapping[str, int] | None = None,
+    told: Callable[[str], None] = lambda line: None,
+) -> Measurements:
     """Time exported models against their twins; the figures go to `benchmarks/results/`.
 
+    Args:
+        references: the models. The twin of one of a user's own is exported first, where it is not there or older.
+        device: on which.
+        is_quick: fewer processes and rounds.
+        sizes: of free axes, by name; those that are not given are chosen (`bench/sizes.py`).
+        told: gets a line for what is done before anything is timed.
+
     Raises:
-        BadInput: if a bundle is missing, or the device is.
+        BadInput: if a bundle is missing, or the device is, or a free axis takes no such size.
         CheckFailed: if a worker process dies.
     """
-    from pipeline.bench.plan import Compared
+    from pipeline.bench.plan import cover
     from pipeline.bench.run import Bench
 
-    models = [
-        Compared(name, bundle_folder(name, "shared"), bundle_folder(name, "unshared"), text)
-        for text, name in ((text, bundle_name(text)) for text in texts)
-    ]
+    models = [_compared(reference, sizes or {}, told) for reference in references]
+    for compared in models:
+        chosen = cover(compared, device).subjects[0].sizes
+        if chosen:
+            told(f"{compared.name} is timed at {', '.join(f'{axis}={size}' for axis, size in chosen.items())}")
     return run_bench(Bench(models, device, is_quick), RESULTS)
+
+
+def _compared(reference: Reference, sizes: Mapping[str, int], told: Callable[[str], None]) -> Compared:
+    from pipeline.bench.plan import Compared
+
+    name = bundle_name(reference)
+    shared, unshared = (bundle_folder(name, variant) for variant in ("shared", "unshared"))
+    if reference.text not in registered():
+        _make_twin(reference, shared, unshared, told)
+    return Compared(name, shared, unshared, reference.text, reference.imports, sizes)
+
+
+def _make_twin(reference: Reference, shared: Path, unshared: Path, told: Callable[[str], None]) -> None:
+    """Export the twin of a user's model, unless one lies there that is no older than the bundle."""
+    from pipeline.bundle import MANIFEST, read_manifest
+
+    try:
+        manifest = read_manifest(shared)
+    except BadInput as error:
+        raise BadInput(f"{error}; run `{reference.command('export')}` first") from error
+    of_twin = unshared / MANIFEST
+    if of_twin.is_file() and of_twin.stat().st_mtime >= (shared / MANIFEST).stat().st_mtime:
+        return
+    told(f"exporting the unshared twin of {reference.text}")
+    artifacts = {"onnx": "model.onnx", "saved_model": "saved_model", "keras": "model.keras"}
+    formats = [kind for kind, artifact in artifacts.items() if artifact not in manifest.left_out]
+    options = export_options(manifest.opset, formats, reference.inputs, "quick", reference.samples)
+    export(reference, "unshared", options)
+
+
+def read_sizes(texts: Iterable[str]) -> dict[str, int]:
+    """Sizes of free axes as a user typed them, `AXIS=SIZE` each."""
+    from pipeline.bench.sizes import read_sizes as read
+
+    return read(texts)
 
 
 def run_bench(planned: Bench, results: Path) -> Measurements:
@@ -517,9 +580,11 @@ def run_bench(planned: Bench, results: Path) -> Measurements:
     return measured
 
 
-def bundle_name(text: str) -> str:
+def bundle_name(reference: Reference) -> str:
     """The name of a referenced model's bundle; that of a registered model without loading anything."""
-    return text if text in registered() else resolve(Reference(text)).name
+    if reference.name is not None or reference.text in registered():
+        return reference.name or reference.text
+    return resolve(reference).name
 
 
 # --- doctor -------------------------------------------------------------------------------------------------------

@@ -124,6 +124,34 @@ def test_an_explicit_verify_always_verifies(tree) -> None:
     assert calls == ["verify exported/two_branch exported/siamese exported/seq2seq"]
 
 
+def test_one_model_is_benchmarked_alone(tree) -> None:
+    """An own one through its reference, at the sizes that are asked for; of a registered one what it needs is done."""
+    _, calls, printed = make(tree, "bench", "MODEL=some/file.py:build", "QUICK=1", "SIZE=time=64 width=32")
+    assert calls == [
+        "python -m pipeline bench some/file.py:build --device cpu --quick --size time=64 --size width=32"
+    ], printed
+    _, calls, _ = make(tree, "bench", "MODEL=siamese")
+    assert {" ".join(call.split()[:2]) for call in calls} == {"train siamese", "export siamese", "python -m"}
+    assert calls[-1].strip() == "python -m pipeline bench siamese --device cpu"
+
+
+def test_one_model_is_verified_alone(tree) -> None:
+    """Whatever names it: a reference, a registered name, whose bundle is made first, or a folder."""
+    assert make(tree, "verify", "MODEL=some/file.py:build")[1] == ["verify some/file.py:build"]
+    assert make(tree, "verify", "MODEL=exported/mine")[1] == ["verify exported/mine"]
+    assert make(tree, "verify", "MODEL=siamese")[1][-2:] == [
+        "export siamese --variant shared --opset 18",
+        "verify siamese",
+    ]
+
+
+@pytest.mark.parametrize("quick", ["0", "no", "false", ""])
+def test_what_is_not_quick_is_full(tree, quick: str) -> None:
+    """`QUICK=0` says no."""
+    _, calls, _ = make(tree, "bench", "MODEL=own.py:build", f"QUICK={quick}")
+    assert [call.strip() for call in calls] == ["python -m pipeline bench own.py:build --device cpu"]
+
+
 def test_an_own_model_with_a_colon_is_exported(tree) -> None:
     """A colon in a target's name would break make."""
     status, calls, printed = make(tree, "export", "MODEL=some/file.py:build")

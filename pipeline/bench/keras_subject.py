@@ -81,30 +81,30 @@ def _model(path: Path) -> keras.Model:
 def _register_custom_layers(subject: Subject) -> None:
     """Import the user's own module, whose custom layers the file may hold; ours have none."""
     if subject.reference is not None and subject.reference not in registry.names():
-        _task(subject.reference)
+        _task(subject.reference, subject.imports)
 
 
 def _lesson(subject: Subject) -> _Lesson:
     """What one step of a subject is made on: its task's plan and samples, or stand-ins for what the task lacks."""
-    task = None if subject.reference is None else _task(subject.reference)
+    task = None if subject.reference is None else _task(subject.reference, subject.imports)
     if task is None or task.fit is None:
         note = "no fit in the task: mean squared error and Adam on random targets stand in"
         return _Lesson(_STAND_IN, _random_samples(subject), note)
-    samples = None if subject.reference is None else _training_samples(subject.reference)
+    samples = None if subject.reference is None else _training_samples(subject.reference, subject.imports)
     if samples is None:
         return _Lesson(task.fit, _random_samples(subject), "no data in the task: random inputs and targets stand in")
     return _Lesson(task.fit, samples.take(np.arange(subject.batch) % len(samples)))
 
 
 @functools.cache
-def _task(reference: str) -> Task:
-    return resolve(reference).task
+def _task(reference: str, imports: tuple[str, ...]) -> Task:
+    return resolve(reference, imports=imports).task
 
 
 @functools.cache
-def _training_samples(reference: str) -> Arrays | None:
+def _training_samples(reference: str, imports: tuple[str, ...]) -> Arrays | None:
     """The training samples of a task, of its first epoch where each draws afresh; None for a task without data."""
-    data = _task(reference).data
+    data = _task(reference, imports).data
     if data is None:
         return None
     training = data()[0]

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
+from pipeline.bench.sizes import sizes_of
 from pipeline.bench.subjects import ARTIFACTS, belongs_to
 from pipeline.bundle import check_file, read_manifest
 from pipeline.errors import BadInput
 from pipeline.measure.protocol import Plan
-from pipeline.records import Manifest, Subject
+from pipeline.records import Manifest, Signature, Subject
 
 Device = Literal["cpu", "gpu"]
 Runtime = Literal["keras", "saved_model", "onnxruntime"]
@@ -26,12 +27,22 @@ FOOTPRINT_BATCH = 1
 
 @dataclass(frozen=True)
 class Compared:
-    """A model whose variants are compared: the bundle of each, and the reference of its task (None: it has none)."""
+    """A model whose variants are compared.
+
+    Attributes:
+        name: in the record of figures.
+        shared, unshared: the bundle of each variant.
+        reference: of its task; None: it has none.
+        imports: modules with custom layers.
+        sizes: of free axes, those that were asked for (`sizes_of` chooses the others).
+    """
 
     name: str
     shared: Path
     unshared: Path
     reference: str | None = None
+    imports: tuple[str, ...] = ()
+    sizes: Mapping[str, int] = field(default_factory=dict)
 
     def bundle(self, variant: Literal["shared", "unshared"]) -> Path:
         """The folder of one variant's bundle."""
@@ -56,6 +67,11 @@ FULL = Effort(8, 150, 60.0, {"keras": 3, "saved_model": 3, "onnxruntime": 5})
 QUICK = Effort(3, 40, 12.0, {"keras": 1, "saved_model": 1, "onnxruntime": 3})
 
 
+# Seconds in which a worker loads its runtime, and what part of them it takes to load each of its subjects.
+_START_S: dict[Runtime, float] = {"keras": 6.0, "saved_model": 5.0, "onnxruntime": 1.0}
+_START_OF_A_SUBJECT = 0.1
+
+
 @dataclass(frozen=True)
 class Coverage:
     """The subjects of one model, by runtime; the seals of its bundles; and what is left out, with the reason."""
@@ -69,9 +85,11 @@ def cover(compared: Compared, device: Device) -> Coverage:
     """Everything that is timed of one model: inference in each runtime and Keras' training step, at each batch size.
 
     Raises:
-        BadInput: if a bundle is missing, or an artifact is not the one that was exported.
+        BadInput: if a bundle is missing, an artifact is not the one that was exported, or a size of an axis can't be.
     """
     manifests = {variant: _manifest(compared, variant) for variant in VARIANTS}
+    signature = manifests["shared"].signature
+    sizes = sizes_of(signature, compared.sizes)
     left_out: dict[str, str] = {}
     subjects: list[Subject] = []
     for runtime in RUNTIMES:
@@ -81,7 +99,7 @@ def cover(compared: Compared, device: Device) -> Coverage:
             continue
         for variant, manifest in manifests.items():
             _check_artifact(compared.bundle(variant), manifest, runtime)
-        subjects += _subjects(compared, runtime, device)
+        subjects += _subjects(compared, runtime, device, sizes, _batches(signature))
     seals = {f"{compared.name}/{variant}": manifest.seal for variant, manifest in manifests.items()}
     return Coverage(tuple(subjects), seals, left_out)
 
@@ -95,7 +113,22 @@ def timing_plan(subjects: Iterable[Subject], effort: Effort) -> Plan:
 
 def footprint_subjects(subjects: Iterable[Subject]) -> tuple[Subject, ...]:
     """Those whose memory and first call are taken: every model, work, runtime and variant, at one batch size."""
-    return tuple(subject for subject in subjects if subject.batch == FOOTPRINT_BATCH)
+    every = tuple(subjects)
+    of_any_batch = {subject.model for subject in every if subject.batch == FOOTPRINT_BATCH}
+    return tuple(each for each in every if each.batch == FOOTPRINT_BATCH or each.model not in of_any_batch)
+
+
+def seconds_of(subjects: Iterable[Subject], effort: Effort) -> float:
+    """About how long a run takes: what each worker times, and what it takes to start."""
+    every = tuple(subjects)
+    seconds = 0.0
+    for runtime in {subject.runtime for subject in every}:
+        mine = [subject for subject in every if subject.runtime == runtime]
+        footprints = effort.footprint_processes.get(runtime, 0) * len(footprint_subjects(mine))
+        start = _START_S[runtime]
+        seconds += effort.processes * (start * (1 + _START_OF_A_SUBJECT * len(mine)) + effort.budget_s)
+        seconds += footprints * start
+    return seconds
 
 
 def footprint_key(subject: Subject) -> str:
@@ -128,7 +161,15 @@ def _check_artifact(folder: Path, manifest: Manifest, runtime: Runtime) -> None:
             check_file(folder, name, manifest)
 
 
-def _subjects(compared: Compared, runtime: Runtime, device: Device) -> list[Subject]:
+def _batches(signature: Signature) -> tuple[int, ...]:
+    """The batch sizes that a model takes, of those that are timed; its own where it takes no other."""
+    fixed = [spec.shape[0] for spec in signature.inputs if spec.shape and isinstance(spec.shape[0], int)]
+    return (fixed[0],) if fixed else BATCHES
+
+
+def _subjects(
+    compared: Compared, runtime: Runtime, device: Device, sizes: dict[str, int], batches: tuple[int, ...]
+) -> list[Subject]:
     works: tuple[Literal["inference", "training_step"], ...] = (
         ("inference", "training_step") if runtime == "keras" else ("inference",)
     )
@@ -142,8 +183,10 @@ def _subjects(compared: Compared, runtime: Runtime, device: Device) -> list[Subj
             batch=batch,
             path=str(compared.bundle(variant)),
             reference=compared.reference if runtime == "keras" else None,
+            imports=compared.imports if runtime == "keras" else (),
+            sizes=sizes,
         )
         for work in works
-        for batch in BATCHES
+        for batch in batches
         for variant in VARIANTS
     ]

@@ -53,15 +53,17 @@ def extra_info(measurements: Measurements, subject: Subject) -> dict[str, float 
         "variant": subject.variant,
         "runtime": subject.runtime,
         "batch": subject.batch,
+        "sizes": " ".join(f"{axis}={size}" for axis, size in subject.sizes.items()),
         "device_used": cell.device_used,
         "worker_processes": len(cell.samples_s),
         "calls_in_a_sample": max(cell.repeats),
         "note": cell.note,
     }
-    footprint = measurements.footprints.get(footprint_key(subject))
+    key = footprint_key(subject)
+    footprint = measurements.footprints.get(key) or measurements.footprints.get(subject.key)
     if footprint is not None:
         info |= {
-            "footprint_batch": FOOTPRINT_BATCH,
+            "footprint_batch": FOOTPRINT_BATCH if key in measurements.footprints else subject.batch,
             "parameters": footprint.parameters,
             "file_bytes": footprint.file_bytes,
             "first_call_s": footprint.first_call_s,

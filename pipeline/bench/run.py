@@ -19,6 +19,7 @@ from pipeline.bench.plan import (
     Runtime,
     cover,
     footprint_subjects,
+    seconds_of,
     timing_plan,
 )
 from pipeline.bench.subjects import LOADERS
@@ -102,7 +103,7 @@ def _measure(bench: Bench, subjects: list[Subject]) -> Measurements:
     footprints: dict[str, Footprint] = {}
     by_runtime = {runtime: [s for s in subjects if s.runtime == runtime] for runtime in RUNTIMES}
     started = datetime.now(UTC)
-    with display(_processes(by_runtime, effort)) as shown:
+    with display(_processes(by_runtime, effort), seconds_of(subjects, effort)) as shown:
         for runtime, mine in by_runtime.items():
             if not mine:
                 continue

@@ -46,7 +46,8 @@ def work_of(subject: Subject, run: Callable[[], object], device: str, note: str 
 
 def feed_of(subject: Subject) -> dict[str, np.ndarray]:
     """An array for every input of a subject, by name, drawn from its bundle's signature."""
-    return cases.generate(read_manifest(Path(subject.path)).signature, subject.batch, INPUT_SEED)
+    signature = read_manifest(Path(subject.path)).signature
+    return cases.generate(signature, subject.batch, INPUT_SEED, sizes=subject.sizes)
 
 
 def artifact_of(subject: Subject) -> Path:

@@ -9,6 +9,8 @@ from contextlib import contextmanager
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TaskProgressColumn, TextColumn
 
+_TOLD_IN_SECONDS = 90.0
+
 
 class Display:
     """Counts worker processes, each one unit of work."""
@@ -41,11 +43,14 @@ class Display:
 
 
 @contextmanager
-def display(processes: int) -> Iterator[Display]:
-    """A display for so many worker processes.
+def display(processes: int, seconds: float | None = None) -> Iterator[Display]:
+    """A display for so many worker processes, which says first about how long they take, if that is known.
 
     It draws only when a worker tells something: a bar that refreshes by itself would take time from what is measured.
     """
+    if seconds is not None:
+        told = f"{seconds:.0f} seconds" if seconds < _TOLD_IN_SECONDS else f"{seconds / 60:.0f} minutes"
+        print(f"measuring takes about {told}: {processes} processes, one after the other", file=sys.stderr, flush=True)
     if not sys.stderr.isatty():
         yield Display(processes, None, None)
         return

@@ -11,7 +11,8 @@ class Subject(Record):
     """What is timed: one variant of one model, in one runtime, doing one kind of work at one batch size.
 
     `variant` says what is compared within a cell: `shared` and `unshared`, or who made the file that is loaded.
-    `path` is the artifact or the folder it is built from; `reference` the model reference, where a runtime needs code.
+    `path` is the artifact or the folder it is built from; `reference` the model reference, where a runtime needs code,
+    and `imports` modules with custom layers. `sizes` are those of the free axes of its inputs, by axis.
     """
 
     model: str
@@ -22,6 +23,8 @@ class Subject(Record):
     batch: int
     path: str
     reference: str | None = None
+    imports: tuple[str, ...] = ()
+    sizes: dict[str, int] = {}
 
     @property
     def key(self) -> str:
@@ -100,10 +103,10 @@ class Measurements(Record):
 
     `seals` holds, by `model/variant`, the seal of the manifest of the bundle that was timed: figures of an earlier
     export can be told by it. `footprints` are by subject key, at the batch size that the key names. `left_out` says
-    why a cell that one would expect is not there.
+    why a cell that one would expect is not there. Format 1 has no sizes of free axes.
     """
 
-    format: Literal[1] = 1
+    format: Literal[1, 2] = 2
     measured_at: str
     quick: bool
     environment: Environment

@@ -71,10 +71,15 @@ def _where(figures: Figures) -> str | None:
         return None
     lines = [
         f"{m.environment.cpu}, {m.environment.logical_cores} cores, on {m.environment.device}, {m.measured_at}, "
-        f"{'quick' if m.quick else 'full'} form"
+        f"{'quick' if m.quick else 'full'} form{_at_sizes(m)}"
         for m in figures.measurements
     ]
     return "\n".join(["a row is a runtime at a batch size: its inference, or its training step (train)", *lines, RULE])
+
+
+def _at_sizes(measurements: Measurements) -> str:
+    sizes = measurements.cells[0].subject.sizes if measurements.cells else {}
+    return ", at " + ", ".join(f"{axis} {size}" for axis, size in sizes.items()) if sizes else ""
 
 
 # --- sizes --------------------------------------------------------------------------------------------------------

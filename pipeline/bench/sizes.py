@@ -1,0 +1,59 @@
+"""The sizes of free axes at which a model is timed: those that a user asked for, else those that users have."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+from pipeline.cases import free_axes
+from pipeline.errors import BadInput
+from pipeline.records import AxisRule, Signature
+
+# An image's side as backbones are trained on, and a sequence as long as a sentence or two.
+_PIXELS, _STEPS = 224, 128
+_IMAGE_AXES = 4  # batch, two sides, channels
+
+
+def read_sizes(texts: Iterable[str]) -> dict[str, int]:
+    """What a user typed, `AXIS=SIZE` each.
+
+    Raises:
+        BadInput: if one is not of that form.
+    """
+    sizes: dict[str, int] = {}
+    for text in texts:
+        name, is_given, size = text.partition("=")
+        if not is_given or not size.strip().isdecimal():
+            raise BadInput(f"--size {text} is not AXIS=SIZE: write a free axis and a whole number, as time=128")
+        sizes[name.strip()] = int(size)
+    return sizes
+
+
+def sizes_of(signature: Signature, asked: Mapping[str, int]) -> dict[str, int]:
+    """The size of every free axis of a model but the batch.
+
+    Args:
+        signature: the model's.
+        asked: sizes that a user asked for, by axis. The others get what users have, as near as their rules admit:
+            sides of images 224, everything else 128.
+
+    Raises:
+        BadInput: if there is no such free axis, or it takes no such size.
+    """
+    axes = free_axes(signature)
+    for name, size in asked.items():
+        if name not in axes:
+            raise BadInput(f"--size {name}={size}: the model has no such free axis; it has {', '.join(axes) or 'none'}")
+        refused = signature.rule(name).refusal(size)
+        if refused is not None:
+            raise BadInput(f"--size {name}={size}: {refused}")
+    return {axis: asked.get(axis, _usual(signature.rule(axis), _of_users(signature, axis))) for axis in axes}
+
+
+def _of_users(signature: Signature, axis: str) -> int:
+    is_side = any(len(spec.shape) == _IMAGE_AXES and axis in spec.shape[1:] for spec in signature.inputs)
+    return _PIXELS if is_side else _STEPS
+
+
+def _usual(rule: AxisRule, size: int) -> int:
+    within = size if rule.most is None else min(size, rule.most)
+    return max(rule.rounded_down(within), rule.smallest)
