@@ -33,20 +33,25 @@ def sizes_of(signature: Signature, asked: Mapping[str, int]) -> dict[str, int]:
 
     Args:
         signature: the model's.
-        asked: sizes that a user asked for, by axis. The others get what users have, as near as their rules admit:
+        asked: sizes that a user asked for, by axis, or by the end of the names of several (`time` of `left_time` and
+            `right_time`). The others get what users have, as near as their rules admit:
             sides of images 224, everything else 128.
 
     Raises:
         BadInput: if there is no such free axis, or it takes no such size.
     """
     axes = free_axes(signature)
+    sizes = {axis: _usual(signature.rule(axis), _of_users(signature, axis)) for axis in axes}
     for name, size in asked.items():
-        if name not in axes:
+        meant = [axis for axis in axes if axis == name] or [axis for axis in axes if axis.endswith(f"_{name}")]
+        if not meant:
             raise BadInput(f"--size {name}={size}: the model has no such free axis; it has {', '.join(axes) or 'none'}")
-        refused = signature.rule(name).refusal(size)
-        if refused is not None:
-            raise BadInput(f"--size {name}={size}: {refused}")
-    return {axis: asked.get(axis, _usual(signature.rule(axis), _of_users(signature, axis))) for axis in axes}
+        for axis in meant:
+            refused = signature.rule(axis).refusal(size)
+            if refused is not None:
+                raise BadInput(f"--size {name}={size}: {refused}")
+            sizes[axis] = size
+    return sizes
 
 
 def _of_users(signature: Signature, axis: str) -> int:

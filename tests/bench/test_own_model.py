@@ -36,20 +36,20 @@ def test_its_twin_is_made_and_its_sizes_are_told(capsys, tmp_path: Path, monkeyp
     wanted = ("bench", "own.py:build", "--quick", "--size", "time=16")
     status, _, err = run(capsys, *wanted)
     assert status == 2
-    hint = err[err.index("`") + 1 : err.rindex("`")]
+    hint = err[err.index("run `") + 5 : err.rindex("`")]
     assert hint == "shared-layers export own.py:build"
     assert run(capsys, *shlex.split(hint)[1:])[0] == 0
     status, out, err = run(capsys, *wanted)
     assert status == 0
     told = err.splitlines()
     assert told[0] == "exporting the unshared twin of own.py:build"
-    assert told[1] == "own is timed at time=16"
+    assert told[1] == "own is timed at x_time=16"
     assert told[2].startswith("measuring takes about ")
-    assert "at time 16" in " ".join(out.split())
+    assert "at x_time 16" in " ".join(out.split())
     twin = read_manifest(tmp_path / "build/own/unshared/bundle")
     assert (twin.variant, twin.parameters.stored) == ("unshared", 40)
     record = read_record(tmp_path / "benchmarks/results/own/cpu-quick/measurements.json", Measurements)
-    assert {tuple(cell.subject.sizes.items()) for cell in record.cells} == {(("time", 16),)}
+    assert {tuple(cell.subject.sizes.items()) for cell in record.cells} == {(("x_time", 16),)}
     status, _, err = run(capsys, *wanted)
     assert status == 0
     assert "exporting" not in err

@@ -40,6 +40,9 @@ def test_sizes_are_those_that_users_have(given: Signature, sizes: dict[str, int]
 def test_a_size_that_is_asked_for_is_taken() -> None:
     """The others are chosen."""
     assert sizes_of(signature(IMAGES), read_sizes(["width=96"])) == {"height": 224, "width": 96}
+    two = signature(("batch", "left_time"), ("batch", "right_time"))
+    assert sizes_of(two, read_sizes(["time=16"])) == {"left_time": 16, "right_time": 16}
+    assert sizes_of(two, read_sizes(["time=16", "right_time=8"])) == {"left_time": 16, "right_time": 8}
 
 
 @pytest.mark.parametrize(
