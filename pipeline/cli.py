@@ -33,11 +33,12 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
-# What a user typed is text, not markup: a folder may be called [red]. Tables bring markup of their own.
+# What a user typed is text, neither markup (a folder may be called [red]) nor an emoji (m.py:mask: of a function
+# `mask`). Tables bring markup of their own.
 # Where there is no terminal (`audit FILE | less`), nothing is cut.
 _UNBOUNDED = 10_000
-_console = Console(highlight=False, width=None if sys.stdout.isatty() else _UNBOUNDED)
-_errors = Console(stderr=True, highlight=False, markup=False)
+_console = Console(highlight=False, emoji=False, width=None if sys.stdout.isatty() else _UNBOUNDED)
+_errors = Console(stderr=True, highlight=False, markup=False, emoji=False)
 
 _INTERRUPTED = 130  # what typer makes of Ctrl-C: the shell's convention, which is not ours
 _WHEN_INTERRUPTED = "interrupted; nothing that was there before is changed"

@@ -5,16 +5,19 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+import keras
 from numpy.typing import ArrayLike
 
 from pipeline import cases
 from pipeline.errors import BadInput
 from pipeline.oracle.asked import Asked, limits_of
 from pipeline.oracle.asking import NoAnswer, NoAnswerInTime
+from pipeline.oracle.own_sizes import WAY_OUT
 from pipeline.oracle.questions import tries
 from pipeline.records import Signature
 from pipeline.samples import Samples, fitting_samples, task_rows
 from pipeline.truth import plan as plans
+from pipeline.truth.refusals import told_sized_by_numbers
 from pipeline.truth.trial import candidates, first_that_fits
 from pipeline.workers.limits import free_memory
 
@@ -71,11 +74,11 @@ def that_runs(asked: Asked, samples: Mapping[str, ArrayLike] | None, seed: int, 
             fitting, unfit = _beside_drawn(samples, candidate, of_task)
             return Found(candidate, longest, fitting, None, unfit)
     if samples is None:
-        raise refusal(first)
+        raise refusal(asked.model, first)
     try:
         signature, fitting = first_that_fits(offered, task_rows(samples, asked.signature) if of_task else samples)
     except BadInput as unfit:
-        raise refusal(first, str(unfit)) if of_task else unfit from None
+        raise refusal(asked.model, first, str(unfit)) if of_task else unfit from None
     told = f"the model does not run on inputs drawn from its signature: {first}"
     return Found(signature, _longest(asked, signature), fitting, told)
 
@@ -102,16 +105,24 @@ def _longest(asked: Asked, signature: Signature) -> plans.Longest | None:
     return plans.longest(((times, asked.work(size)) for times, size in sizes), free_memory())
 
 
-def refusal(failed: NoAnswer | None, unfit: str | None = None, *, beside: str | None = None) -> BadInput:
+def refusal(
+    model: keras.Model, failed: NoAnswer | None, unfit: str | None = None, *, beside: str | None = None
+) -> BadInput:
     """What is said of a model that runs on nothing that it is given.
 
+    What a call site gives whose size the numbers fed decide fits no other result: that is the reason then.
+
     Args:
+        model: which was asked.
         failed: what it said last.
         unfit: why its task's data is no help.
         beside: what it was said of drawn inputs, where it failed on samples.
     """
     drawn = f"the model does not run on inputs drawn from its signature: {failed}"
     told = drawn if beside is None else f"{beside}; nor does it run on the samples: {failed}"
+    origin = told_sized_by_numbers(model)
+    if origin is not None:
+        return BadInput(f"{told}; {origin}: {WAY_OUT}")
     data = "" if unfit is None else f"; its task's data is no help: {unfit}"
     return BadInput(
         f"{told}{data}; give samples that it runs on (--samples FILE.npz, ExportOptions(samples=...)) or static shapes "

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 import keras
@@ -34,6 +35,7 @@ from pipeline.store import digest, refusing_unwritable, write_record
 from pipeline.truth import plan as plans
 from pipeline.truth.budgets import Answered, Settled, budgets, judged_by_feature
 from pipeline.truth.eager import eager_differences
+from pipeline.truth.refusals import told_sized_by_numbers
 from pipeline.truth.trial import static_batch
 from pipeline.weight_map.perturb import can_be_moved
 from pipeline.workers.limits import free_memory
@@ -315,7 +317,7 @@ class Freezing:
             answers = self._asked.answers(question.feed, limits_of(cost), draws=draws, at_scale=True)
         except NoAnswer as failed:
             if draws is None:
-                raise refusal(failed, beside=self._refused) from failed
+                raise refusal(self._asked.model, failed, beside=self._refused) from failed
             self._no_float64 = f"the model does not run in float64: {failed}"
             return self._first(question)
         wide = answers.float64 or answers.float32
@@ -378,7 +380,9 @@ class Freezing:
         """Add a case with its answers, large ones reduced, if there is room for them; with the noise of another's."""
         if answers is None:
             return None
-        refuse_own_sizes(self.signature, question.feed, answers.float32)
+        refuse_own_sizes(
+            self.signature, question.feed, answers.float32, partial(told_sized_by_numbers, self._asked.model)
+        )
         float64 = None if question.case.is_reported else answers.float64
         answered = Answered(question.case, answers.float32, float64, answers.noisy, answers.decided)
         self._first_answered = self._first_answered or (question.feed, answers.float32)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -20,8 +21,11 @@ from pipeline.graph.read import CallSite, TensorRef
 _SEED_STATE = "seed_generator_state"  # keras/src/random/seed_generator.py
 # Operations that touch strings only to tell a person something.
 _TELLING = frozenset({"Assert", "Const", "PrintV2", "StringFormat"})
-# tf.py_function and tf.numpy_function: the graph holds no more than a key under which this process has the function.
-_PYTHON = frozenset({"EagerPyFunc", "PyFunc", "PyFuncStateless"})
+# The graph holds no more than a key under which this process has the Python function.
+_PYTHON = {"EagerPyFunc": "tf.py_function", "PyFunc": "tf.numpy_function", "PyFuncStateless": "tf.numpy_function"}
+# What gives as many results as the numbers that it reads say; tf.boolean_mask is made of the first.
+_SIZED_BY_NUMBERS = re.compile(r"Where|Unique(WithCounts)?(V2)?|ListDiff|DynamicPartition|NonMaxSuppression.*")
+_FIXED_SIZE = 64  # of free axes, where it is asked which sizes are left open
 # What becomes an operator that onnxruntime 1.32 has a kernel for in float32, and none in float64.
 _NARROW = frozenset(
     {
@@ -41,7 +45,7 @@ class Effects:
         written: TensorFlow's variables that it changes, the states of Keras' seeds among them.
         read: TensorFlow's variables that it has to do with, changed or not.
         strings: the kinds of operations on strings that it runs.
-        runs_python: it calls back into the Python process that traced it.
+        python: by what it calls back into the Python process that traced it.
         wide: the kinds of operations that it runs in float64 and that onnxruntime can't.
     """
 
@@ -49,7 +53,7 @@ class Effects:
     written: tuple[Any, ...] = ()
     read: tuple[Any, ...] = ()
     strings: tuple[str, ...] = ()
-    runs_python: bool = False
+    python: tuple[str, ...] = ()
     wide: tuple[str, ...] = ()
 
 
@@ -68,9 +72,23 @@ def effects_of(site: CallSite) -> Effects:
         written=_written(first),
         read=tuple(_captured(first).values()),
         strings=tuple(dict.fromkeys(node.op for node in nodes if _handles_strings(node))),
-        runs_python=any(node.op in _PYTHON for node in nodes),
+        python=tuple(dict.fromkeys(_PYTHON[node.op] for node in nodes if node.op in _PYTHON)),
         wide=tuple(dict.fromkeys(node.op for node in nodes if _is_too_wide(node))),
     )
+
+
+def sized_by_numbers(site: CallSite) -> tuple[str, ...]:
+    """The kinds of operations by which the numbers fed decide the size of a call's result; none where sizes do.
+
+    Told by tracing it with every size fixed: what TensorFlow then can't tell the size of follows from no size.
+    """
+    try:
+        concrete = _traced(site, _FIXED_SIZE)
+    except Exception:  # noqa: BLE001 - the layer's own code runs here, on sizes that may not suit it
+        return ()
+    if all(output.shape.is_fully_defined() for output in concrete.outputs):
+        return ()
+    return tuple(dict.fromkeys(node.op for node in _nodes(concrete) if _SIZED_BY_NUMBERS.fullmatch(node.op)))
 
 
 def is_seed(variable: Any) -> bool:
@@ -78,9 +96,11 @@ def is_seed(variable: Any) -> bool:
     return _SEED_STATE in variable.name
 
 
-def _traced(site: CallSite) -> Any:
+def _traced(site: CallSite, size: int | None = None) -> Any:
+    """The traced call; its free axes stay so unless a `size` is given."""
     leaves = tree.flatten((site.args, site.kwargs))
-    given = iter(zip(site.input_shapes, site.input_dtypes, strict=True))
+    shapes = [[size if axis is None else axis for axis in shape] for shape in site.input_shapes]
+    given = iter(zip(shapes, site.input_dtypes, strict=True))
     specs = [tf.TensorSpec(*next(given)) for leaf in leaves if isinstance(leaf, TensorRef)]
 
     def call(*tensors: Any) -> Any:

@@ -18,7 +18,7 @@ from keras import layers, tree
 
 from pipeline.errors import BadInput
 from pipeline.graph.read import INPUTS, CallGraph, CallSite, TensorRef, graph_of, read
-from pipeline.truth.effects import Effects, effects_of, is_seed
+from pipeline.truth.effects import Effects, effects_of, is_seed, sized_by_numbers
 
 _KEEPS_STATE = (
     "keeps its state from one call to the next (stateful=True), which no artifact does",
@@ -39,7 +39,7 @@ _HOLD_IT = (
     "make it a weight of the layer (add_weight), or the layer that owns it an attribute of this one (a Lambda has "
     "neither: write a layer)"
 )
-_RUNS_PYTHON = ("runs Python code (tf.py_function), which no artifact keeps", "write it with keras.ops")
+_WITHOUT_PYTHON = "write it with keras.ops, or compute it outside the model and make the result an input"
 _STATE_OUT = "make the state an input and an output"
 _FLOAT8 = ("is quantised to float8, which is not exported", "quantise it to int8, or not at all")
 _BFLOAT16 = ("computes in bfloat16, for which onnxruntime has no kernels", "give it the dtype policy float32")
@@ -69,6 +69,19 @@ def refuse_unexportable(model: keras.Model) -> None:
         raise BadInput(refusal)
 
 
+def told_sized_by_numbers(model: keras.Model) -> str | None:
+    """The first call site whose result is as large as the numbers fed say, in words; None where none is found.
+
+    Inside a model that is no harm (a sum over the rows that a mask keeps); who refuses an output asks for its origin.
+    """
+    for place in _places(read(model)):
+        kinds = sized_by_numbers(place.site)
+        if kinds:
+            matter = f"gives a result whose size the numbers fed decide ({', '.join(kinds)})"
+            return f"{_called(place.site.layer, place)} {matter}"
+    return None
+
+
 def _places(graph: CallGraph, prefix: str = "") -> Iterator[_Place]:
     for site in graph.sites:
         label = prefix + graph.label(site)
@@ -81,7 +94,11 @@ def _places(graph: CallGraph, prefix: str = "") -> Iterator[_Place]:
 
 def _told(layer: Any, place: _Place, reason: tuple[str, str]) -> str:
     matter, way_out = reason
-    return f"layer '{layer.name}' ({type(layer).__name__}) at call site '{place.label}' {matter}: {way_out}"
+    return f"{_called(layer, place)} {matter}: {way_out}"
+
+
+def _called(layer: Any, place: _Place) -> str:
+    return f"layer '{layer.name}' ({type(layer).__name__}) at call site '{place.label}'"
 
 
 # --- what a layer says of itself ----------------------------------------------------------------------------------
@@ -170,8 +187,9 @@ def _of_effects(places: list[_Place], model: keras.Model) -> Iterator[str]:
 
 
 def _of_effect(place: _Place, effects: Effects) -> Iterator[str]:
-    if effects.runs_python:
-        yield _told(place.site.layer, place, _RUNS_PYTHON)
+    if effects.python:
+        matter = f"runs Python code ({', '.join(effects.python)}), which no artifact keeps"
+        yield _told(place.site.layer, place, (matter, _WITHOUT_PYTHON))
     if effects.draws:
         yield _told(place.site.layer, place, _IS_RANDOM)
     for variable in effects.written:

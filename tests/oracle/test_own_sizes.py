@@ -8,6 +8,7 @@ from typing import Any
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 from keras import layers, ops
 
 from pipeline.errors import BadInput
@@ -42,7 +43,9 @@ def test_an_output_has_the_rank_that_tensorflow_gives_it(pool, tmp_path) -> None
 @pytest.mark.parametrize("function", [lambda x: ops.where(x > 0), lambda x: ops.nonzero(x > 0)[0], ops.unique])
 def test_a_size_that_numbers_decide_is_refused(function, tmp_path) -> None:
     """By the output's name, with the way out."""
-    with pytest.raises(BadInput, match=r"^output '(where|nonzero|unique).*the numbers fed decide its size.*a mask"):
+    with pytest.raises(
+        BadInput, match=r"^output '(where|nonzero|unique).*at call site.*the numbers fed decide.*a mask"
+    ):
         freeze(model_of(function, batch_shape=(6,), dtype="float32"), tmp_path, effort="quick")
 
 
@@ -64,6 +67,43 @@ def test_what_needs_fixed_sizes_is_refused_by_its_name(tmp_path) -> None:
     with pytest.raises(BadInput, match=r"\(in Gcd\).*fix them \(keras.Input\(batch_shape=...\)"):
         freeze(model_of(lambda x: ops.gcd(x, x + 6), shape=(3,), dtype="int32"), tmp_path, effort="quick")
     freeze(model_of(lambda x: ops.gcd(x, x + 6), batch_shape=(2, 3), dtype="int32"), tmp_path, effort="quick")
+
+
+def above_mean(x):
+    """The rows whose first number is no less than their mean: of several not all."""
+    return tf.boolean_mask(x, x[:, 0] >= tf.reduce_mean(x[:, 0]))
+
+
+def rows_kept(then: Callable[..., Any]) -> keras.Model:
+    """Some rows of what a shared Dense gives, and what is made of them beside all rows."""
+    a, b = (keras.Input((4,), name=name) for name in "ab")
+    dense = layers.Dense(4)
+    both = dense(a) + dense(b)
+    rows = layers.Lambda(above_mean, (4,), name="rows")(both)
+    return keras.Model([a, b], then(layers.Dense(4, name="head")(rows), both))
+
+
+@pytest.mark.parametrize(
+    ("then", "said"),
+    [
+        (lambda kept, _: kept, r"^output 'head' has shape .*: layer 'rows' \(Lambda\) at call site 'rows' gives"),
+        (
+            lambda kept, all_rows: ops.concatenate([kept, all_rows], axis=1),
+            r"^the model does not run on inputs drawn.*; layer 'rows' \(Lambda\) at call site 'rows' gives",
+        ),
+    ],
+)
+def test_the_call_site_whose_size_numbers_decide_is_named(then, said, tmp_path) -> None:
+    """Where the mask is, not where it shows."""
+    with pytest.raises(BadInput, match=said) as refusal:
+        freeze(rows_kept(then), tmp_path, effort="quick")
+    assert "the numbers fed decide (Where)" in str(refusal.value)
+    assert "keras.ops.where(mask, x, 0)" in str(refusal.value)
+
+
+def test_a_size_that_numbers_decide_inside_a_model_is_no_harm(tmp_path) -> None:
+    """A sum over the rows that a mask keeps is as large as any."""
+    freeze(rows_kept(lambda kept, all_rows: ops.sum(kept, axis=0) + all_rows), tmp_path, effort="quick")
 
 
 class Iterating(layers.Layer):

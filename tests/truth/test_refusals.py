@@ -236,7 +236,7 @@ REFUSED: dict[str, tuple[Builder, str, str]] = {
     ),
     "code_of_numpy": (
         lambda: on(layers.Lambda(lambda x: tf.numpy_function(np.sin, [x], tf.float32), (4,), name="code")),
-        "layer 'code' (Lambda) at call site 'code' runs Python code (tf.py_function), which no artifact keeps",
+        "layer 'code' (Lambda) at call site 'code' runs Python code (tf.numpy_function), which no artifact keeps",
         "write it with keras.ops",
     ),
     "a_variable_of_tensorflows": (
