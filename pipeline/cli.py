@@ -18,7 +18,7 @@ from typer.exceptions import TyperException
 
 import pipeline
 from pipeline import printing, stages
-from pipeline.errors import BadInput, CheckFailed, PipelineError, one_line
+from pipeline.errors import BadInput, CheckFailed, PipelineError, one_line, place_in_users_code
 from pipeline.folders import temporary_files_removed
 from pipeline.model_options import ModelOptions, taking_a_model
 from pipeline.progress_bar import EXPORT, VERIFICATION, VERIFICATION_AGAINST_MODEL, shown
@@ -302,14 +302,21 @@ def _status(run: Callable[[], Any], wants_traceback: bool) -> int:
         return _fail(f"{usage} (see shared-layers --help)", 2, wants_traceback) if usage else 2
     except (KeyboardInterrupt, typer.Abort):
         return _fail(_WHEN_INTERRUPTED, 2, wants_traceback)
-    except BrokenPipeError:
-        return 0
     except Exception as error:  # noqa: BLE001 - the last line of defence: one line, not a traceback
+        if isinstance(error, BrokenPipeError) and place_in_users_code(error) is None:
+            return 0
         hint = "" if wants_traceback else " (--debug shows where)"
-        return _fail(f"unexpected {type(error).__name__}: {one_line(error)}{hint}", 2, wants_traceback)
+        return _fail(f"{_unexpected(error)}{hint}", 2, wants_traceback)
     if outcome == _INTERRUPTED:
         return _fail(_WHEN_INTERRUPTED, 2, wants_traceback)
     return outcome if isinstance(outcome, int) else 0
+
+
+def _unexpected(error: Exception) -> str:
+    """What nothing expected, by the user's own code where that raised it."""
+    place = place_in_users_code(error)
+    whose = "unexpected" if place is None else f"your code ({place}) raised"
+    return f"{whose} {type(error).__name__}: {one_line(error)}"
 
 
 def _usage(error: Exception) -> str:
@@ -338,7 +345,7 @@ def _each(texts: Sequence[str], one: Callable[[str], bool], results: list[BaseMo
                 raise
             expected = isinstance(error, PipelineError)
             status = error.exit_status if isinstance(error, PipelineError) else 2
-            said = str(error) if expected else f"unexpected {type(error).__name__}: {one_line(error)}"
+            said = str(error) if expected else _unexpected(error)
             worst = max(worst, _fail(f"{text}: {said}", status, False))
             continue
         worst = max(worst, 0 if held else 1)

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import re
+import sys
+import traceback
 
 _MESSAGE_CHARACTERS = 400
 _LONGEST_LINE = 4000  # characters; what is longer quotes a name that somebody made to be long
@@ -11,8 +14,42 @@ _TERMINAL_COLOURS = re.compile(r"\x1b\[[0-9;]*m")
 
 def one_line(error: BaseException) -> str:
     """The message of an exception of somebody else's code: without line breaks and colours, cut where it gets long."""
-    text = " ".join(_TERMINAL_COLOURS.sub("", str(error)).split()) or type(error).__name__
+    text = " ".join(_message(error).split()) or type(error).__name__
     return text if len(text) <= _MESSAGE_CHARACTERS else text[:_MESSAGE_CHARACTERS].rstrip() + "…"
+
+
+def _message(error: BaseException) -> str:
+    """What an exception says, without colours; of an `OSError` that Keras has wrapped all, and not the number alone."""
+    text, raised = _TERMINAL_COLOURS.sub("", str(error)), error.__context__
+    if not (isinstance(error, OSError) and error.errno is None and isinstance(raised, OSError) and raised.errno):
+        return text
+    return re.sub(rf"^{raised.errno}$", lambda _: str(raised), text, flags=re.MULTILINE)
+
+
+def told_with_place(error: BaseException) -> str:
+    """The class and message of what a user's code raised; of an `OSError`, whose files may be anybody's, where too."""
+    if not isinstance(error, OSError):
+        return f"{type(error).__name__}: {one_line(error)}"
+    place = place_in_users_code(error)
+    return f"{type(error).__name__}: {told(error)}{f' ({place})' if place else ''}"
+
+
+# Where code of these is at work it is not the user's own.
+_OURS_AND_LIBRARIES = frozenset(
+    {
+        *("pipeline", "keras", "tensorflow", "numpy", "scipy", "sklearn", "h5py", "optree", "absl", "google"),
+        *("onnx", "onnx_ir", "onnxruntime", "tf2onnx", "pydantic", "typer", "click", "rich", "psutil"),
+    }
+)
+
+
+def place_in_users_code(error: BaseException) -> str | None:
+    """Where an exception left code of the user's that we had called, in words; None where none of it was at work."""
+    for frame, line in traceback.walk_tb(error.__traceback__):
+        package = str(frame.f_globals.get("__name__", "")).partition(".")[0]
+        if package not in _OURS_AND_LIBRARIES and package not in sys.stdlib_module_names:
+            return f"{os.path.basename(frame.f_code.co_filename)}, line {line}, in {frame.f_code.co_name}"
+    return None
 
 
 # What TensorFlow and Keras write around the message of the code that refused, and where it was.
@@ -35,8 +72,7 @@ def told(error: BaseException) -> str:
     They wrap it in stacks, in the arguments of every layer on the way, and in the node where it came up; that node is
     told behind it, because its name says which layer it is in.
     """
-    text = _TERMINAL_COLOURS.sub("", str(error))
-    text = _without_stacks(_without_keras(text))
+    text = _without_stacks(_without_keras(_message(error)))
     root = _FIRST_ROOT.match(text)
     text = text if root is None else root.group(1)
     places = _PLACE.findall(text)

@@ -17,7 +17,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from pipeline.errors import BadInput
-from pipeline.store import refusing_unwritable
+from pipeline.store import TAKES_NO_MORE, refusing_unwritable
 
 _AT_FDCWD = -100  # Linux: paths are relative to the working directory
 _RENAME_EXCHANGE = 2  # renameat2(2) on Linux and renamex_np(2)'s RENAME_SWAP on macOS have the same value
@@ -57,7 +57,9 @@ def publishing(target: Path, why_foreign: WhyForeign) -> Iterator[Path]:
         with refusing_unwritable(workshop):
             _restore(workshop / _PREVIOUS, target)
             scratch = _cleared(workshop)
+        with _refusing_own(workshop):
             yield scratch
+        with refusing_unwritable(workshop):
             _sync(scratch)
             _refuse_foreign(target, why_foreign)  # filling took its time: it may not be what it was
             if target.exists():
@@ -73,6 +75,30 @@ def publishing(target: Path, why_foreign: WhyForeign) -> Iterator[Path]:
 
 
 _TEMPORARY = "shared-layers-tmp-"
+
+
+@contextmanager
+def _refusing_own(workshop: Path) -> Iterator[None]:
+    """Turn what a file system refuses to us into one line; a model's own code runs here too, whose files are its own.
+
+    Files of ours lie in the workshop and in temporary folders. What a write says that finds no more room names no file.
+    """
+    try:
+        yield
+    except OSError as error:
+        named = error.filename
+        is_ours = error.errno in TAKES_NO_MORE if named is None else _is_ours(named, workshop)
+        if not is_ours:
+            raise
+        with refusing_unwritable(workshop):
+            raise
+
+
+def _is_ours(named: object, workshop: Path) -> bool:
+    if not isinstance(named, str | bytes | os.PathLike):
+        return False
+    path = Path(os.path.abspath(os.fsdecode(named)))
+    return path.is_relative_to(workshop) or any(part.startswith(_TEMPORARY) for part in path.parts)
 
 
 @contextmanager

@@ -24,7 +24,6 @@ from pipeline.graph.forgotten_calls import calls_forgotten
 from pipeline.models.held_out import judged_metric
 from pipeline.models.task import Task
 from pipeline.oracle.asked import Asked
-from pipeline.oracle.asking import NoAnswer
 from pipeline.oracle.beside import frozen_beside
 from pipeline.oracle.freeze import Freezing
 from pipeline.oracle.held_out import batches_of
@@ -177,7 +176,7 @@ def _draft(
 ) -> Manifest:
     """Truth and artifacts in `scratch`, and the manifest that says so."""
     of_task = options.samples is None
-    samples = _task_samples(task) if of_task else options.samples
+    samples = _task_samples(task, labels.name) if of_task else options.samples
     with stage("questions"):
         freezing = Freezing(asked, samples, effort=options.effort, of_task=of_task)
     with frozen_beside(freezing, scratch, apart) as beside:
@@ -225,11 +224,8 @@ def _with_metric(labels: Labels, asked: Asked, task: Task | None) -> Labels:
     """The labels with the task's figure for the model as it is, where training has left none."""
     if labels.metric is not None or task is None or task.metric is None or task.data is None:
         return labels
-    held_out = task.data()[1]
-    try:
-        value = float(task.metric(batches_of(asked, held_out).through_keras(asked), held_out))
-    except NoAnswer as failed:
-        raise BadInput(f"the model does not run on its task's data: {failed}") from failed
+    held_out = task.held_out(labels.name)
+    value = task.figure(batches_of(asked, held_out).through_keras(asked), held_out, labels.name)
     metric = TaskMetric(name=task.metric_name or "metric", value=value, threshold=task.threshold)
     return replace(labels, metric=metric)
 
@@ -242,13 +238,13 @@ def _metric_of_onnx(scratch: Path, asked: Asked, draft: Manifest, task: Task | N
     """
     if draft.metric is None or task is None or task.data is None or ONNX_FILE not in draft.files:
         return draft.metric
-    batches = batches_of(asked, task.data()[1])
+    batches = batches_of(asked, task.held_out(draft.model))
     with answering(scratch / ONNX_FILE, batches.limits.seconds) as predict:
         return judged_metric(draft.metric, task, batches.through(predict), model=draft.model)
 
 
-def _task_samples(task: Task | None) -> Mapping[str, np.ndarray] | None:
-    return None if task is None or task.data is None else task.data()[1].inputs
+def _task_samples(task: Task | None, model: str) -> Mapping[str, np.ndarray] | None:
+    return None if task is None or task.data is None else task.held_out(model).inputs
 
 
 def _require_threshold(labels: Labels) -> None:

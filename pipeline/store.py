@@ -121,7 +121,8 @@ _ADVICE = {
     errno.EROFS: "choose a folder you can write to",
 }
 
-_TAKES_NO_MORE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS)
+# What a file system says that has room for nothing.
+TAKES_NO_MORE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS)
 
 
 class Unwritable(OSError):
@@ -138,7 +139,7 @@ def telling_unwritable(path: Path) -> Iterator[None]:
     try:
         yield
     except Exception as error:  # TensorFlow's, h5py's and others have no number, but the system's text
-        code = next((code for code in _TAKES_NO_MORE if os.strerror(code) in str(error)), None)
+        code = next((code for code in TAKES_NO_MORE if os.strerror(code) in str(error)), None)
         if code is None:
             raise
         raise Unwritable(code, os.strerror(code), str(path)) from error

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import signal
 import subprocess
@@ -270,6 +271,26 @@ def test_a_folder_that_can_not_be_made_is_one_line(tmp_path) -> None:
     (tmp_path / "file").write_text("x")
     with pytest.raises(BadInput, match="can't write to"):
         publish(tmp_path / "file" / "bundle", "first")
+
+
+@pytest.mark.parametrize("raised", [FileNotFoundError(2, "No such file", "missing.txt"), BrokenPipeError(32, "Broken")])
+def test_a_file_that_is_not_ours_is_not_what_could_not_be_written(tmp_path, raised: OSError) -> None:
+    """A model's own code runs while a bundle is filled: what it could not open passes as it is."""
+    with pytest.raises(type(raised)) as told, publishing(tmp_path / "bundle", lambda folder: None):
+        raise raised
+    assert told.value is raised
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("is_named", [True, False])
+def test_what_finds_no_room_in_a_bundle_is_one_line(tmp_path, is_named: bool) -> None:
+    """By the name of the file, or by what the system says where a write has no name."""
+    with (
+        pytest.raises(BadInput, match="can't write to .*No space left on device; free some space"),
+        publishing(tmp_path / "bundle", lambda folder: None) as scratch,
+    ):
+        named = (str(scratch / "model.onnx"),) if is_named else ()
+        raise OSError(errno.ENOSPC, "No space left on device", *named)
 
 
 def test_a_record_comes_back_as_it_was(tmp_path) -> None:

@@ -6,7 +6,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stdout
 
-from pipeline.errors import BadInput, PipelineError, one_line
+from pipeline.errors import BadInput, PipelineError, told_with_place
 
 
 @contextmanager
@@ -29,4 +29,4 @@ def calling_foreign(what: str, advice: str = "") -> Iterator[None]:
         raise
     except (Exception, SystemExit) as error:
         hint = f"; {advice}" if advice else ""
-        raise BadInput(f"{what} raised {type(error).__name__}: {one_line(error)}{hint}") from error
+        raise BadInput(f"{what} raised {told_with_place(error)}{hint}") from error

@@ -8,6 +8,7 @@ import math
 import numpy as np
 
 from pipeline.errors import CheckFailed
+from pipeline.models.foreign import calling_foreign
 from pipeline.models.task import Arrays, Metric, NamedArrays, Predict, Task
 from pipeline.records import TaskMetric
 
@@ -35,14 +36,15 @@ def judged_metric(metric: TaskMetric, task: Task, predict: Predict, *, model: st
     """
     if task.metric is None or task.data is None:
         return metric
-    held_out = task.data()[1]
+    held_out = task.held_out(model)
     # Resamples alone ask for rows again: else answers are not kept beside those that the metric has.
     answer = remembered(predict) if is_resampled(task, metric.value, held_out) else predict
-    found = float(task.metric(answer, held_out))
+    found = task.figure(answer, held_out, model)
     for whose, value in (("its", metric.value), ("that of the artifact", found)):
         if math.isnan(value):
             raise CheckFailed(f"{model} is not published: {whose} held-out {metric.name} is not a number")
-    allowed = allowed_difference(task, metric.value, answer, held_out)
+    with calling_foreign(f"the metric of {model}"):
+        allowed = allowed_difference(task, metric.value, answer, held_out)
     if not (abs(found - metric.value) <= allowed or found == metric.value):
         raise CheckFailed(
             f"{model} is not published: its held-out {metric.name} is {metric.value:.4g}, that of the artifact "

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from pipeline.models.foreign import calling_foreign
+
 if TYPE_CHECKING:
     import keras
 
@@ -95,3 +97,23 @@ class Task:
     def metric_name(self) -> str | None:
         """What the metric is called: its function's name."""
         return None if self.metric is None else getattr(self.metric, "__name__", type(self.metric).__name__)
+
+    def held_out(self, model: str) -> Arrays:
+        """The held-out samples of a task that has data.
+
+        Raises:
+            BadInput: with what `data` raised, and the name of the `model`.
+        """
+        assert self.data is not None
+        with calling_foreign(f"the data of {model}"):
+            return self.data()[1]
+
+    def figure(self, predict: Predict, held_out: Arrays, model: str) -> float:
+        """What the metric of a task that has one says.
+
+        Raises:
+            BadInput: with what it raised, and the name of the `model`; errors of ours that `predict` raises pass.
+        """
+        assert self.metric is not None
+        with calling_foreign(f"the metric of {model}"):
+            return float(self.metric(predict, held_out))

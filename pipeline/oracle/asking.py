@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from pipeline.folders import temporary_folder
+from pipeline.store import refusing_unwritable
 from pipeline.truth.plan import DRAWS
 from pipeline.workers.conversation import Conversation, Died
 from pipeline.workers.limits import LimitReached, Limits, free_memory
@@ -115,7 +116,8 @@ class Oracle:
         """
         inputs = self._folder / ("scale.npz" if at_scale else "inputs.npz")
         out = self._folder / "answers.npz"
-        np.savez(inputs, **feed)  # type: ignore[arg-type]
+        with refusing_unwritable(self._folder):
+            np.savez(inputs, **feed)  # type: ignore[arg-type]
         question = {
             "do": "answer",
             "inputs": str(inputs),

@@ -11,6 +11,7 @@ from pipeline.errors import BadInput
 from pipeline.models.held_out import BATCH, in_batches
 from pipeline.models.task import Arrays, NamedArrays, Predict
 from pipeline.oracle.asked import Asked, limits_of
+from pipeline.oracle.asking import NoAnswer
 from pipeline.records import InputSpec
 from pipeline.truth.plan import rows_at_once
 from pipeline.truth.trial import static_batch
@@ -53,9 +54,16 @@ class Batches:
     def through_keras(self, asked: Asked) -> Predict:
         """Any number of rows through the model.
 
-        What the result raises where the model gives no answer is `NoAnswer`.
+        What the result raises where the model gives no answer is `BadInput`: a metric passes that on.
         """
-        return self.through(lambda feed: asked.answers(feed, self.limits).float32)
+
+        def answer(feed: NamedArrays) -> NamedArrays:
+            try:
+                return asked.answers(feed, self.limits).float32
+            except NoAnswer as failed:
+                raise BadInput(f"the model does not run on its task's data: {failed}") from failed
+
+        return self.through(answer)
 
 
 def batches_of(asked: Asked, held_out: Arrays) -> Batches:

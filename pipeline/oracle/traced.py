@@ -17,7 +17,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from pipeline.errors import BadInput, PipelineError, one_line, told
+from pipeline.errors import BadInput, PipelineError, one_line, told, told_with_place
 from pipeline.graph.call import named_call
 from pipeline.graph.fresh import NotRebuildable
 from pipeline.graph.gradients import without_own_gradients
@@ -131,6 +131,8 @@ def _served(model: keras.Model, signature: Signature, snapshot: Snapshot) -> Any
         raise
     except Exception as error:
         said = told(error)
+        if isinstance(error, OSError):
+            raise BadInput(f"the code of model '{model.name}' raised {told_with_place(error)}") from error
         advice = _FIX_SIZES if _OF_SIZES.search(said) else ""
         raise BadInput(f"TensorFlow can't trace model '{model.name}'{_called(error)}: {said}{advice}") from error
     return with_keywords(concrete, [spec.name for spec in specs])

@@ -13,7 +13,7 @@ from pipeline.folders import publishing
 from pipeline.graph.unshare import unshare
 from pipeline.models.foreign import calling_foreign
 from pipeline.models.reference import Resolved, build_model
-from pipeline.models.task import Arrays, Data, FitPlan, Task
+from pipeline.models.task import Arrays, Data, FitPlan
 from pipeline.records import Source, TrainingRecord, Variant
 from pipeline.store import digest, write_record
 from pipeline.training.epochs import fit_epochs
@@ -52,7 +52,8 @@ def train(
     model = unshare(shared) if variant == "unshared" else shared
     source = subject.source(folder)
     with publishing(folder, partial(_why_kept, source=None if replaces_others else source)) as scratch:
-        fitted = fit_epochs(model, plan, subject.task.metric, samples, title=f"{subject.name}, {variant}")
+        with calling_foreign(f"training {subject.name}"):
+            fitted = fit_epochs(model, plan, subject.task.metric, samples, title=f"{subject.name}, {variant}")
         save_weights(model, scratch / WEIGHTS)
         record = TrainingRecord(
             model=subject.name,
@@ -64,7 +65,7 @@ def train(
             seconds=fitted.seconds,
             parameters=model.count_params(),
             metric=subject.task.metric_name,
-            value=_judged(subject.task, model, samples.held_out),
+            value=_judged(subject, model, samples.held_out),
             threshold=subject.task.threshold,
             symmetry_error=_symmetry_error(plan, model, samples.held_out),
             weights=digest(scratch / WEIGHTS),
@@ -95,8 +96,9 @@ def _data_and_plan(subject: Resolved) -> tuple[Data, FitPlan]:
     return data, plan
 
 
-def _judged(task: Task, model: keras.Model, held_out: Arrays) -> float | None:
-    return None if task.metric is None else float(task.metric(predictor(model), held_out))
+def _judged(subject: Resolved, model: keras.Model, held_out: Arrays) -> float | None:
+    task = subject.task
+    return None if task.metric is None else task.figure(predictor(model), held_out, subject.name)
 
 
 def _symmetry_error(plan: FitPlan, model: keras.Model, held_out: Arrays) -> float | None:

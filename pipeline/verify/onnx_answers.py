@@ -17,6 +17,7 @@ import onnxruntime
 
 from pipeline.errors import CheckFailed, one_line
 from pipeline.folders import temporary_folder
+from pipeline.store import refusing_unwritable
 from pipeline.workers.conversation import Conversation, Died, answer_all
 from pipeline.workers.limits import LimitReached, Limits, free_memory
 
@@ -37,7 +38,8 @@ def answering(model: Path, limit_s: float = _LEAST_S) -> Iterator[Predict]:
 
         def predict(feed: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
             inputs, out = folder / "inputs.npz", folder / "answers.npz"
-            _write(inputs, feed)
+            with refusing_unwritable(folder):
+                _write(inputs, feed)
             question = {"model": str(model), "inputs": str(inputs), "out": str(out)}
             try:
                 answer = conversation.ask(question, Limits(max(_LEAST_S, limit_s), free_memory()))
