@@ -43,7 +43,9 @@ _errors = Console(stderr=True, highlight=False, markup=False, emoji=False)
 _INTERRUPTED = 130  # what typer makes of Ctrl-C: the shell's convention, which is not ours
 _WHEN_INTERRUPTED = "interrupted; nothing that was there before is changed"
 
-_REFERENCE = "A registered name (`shared-layers list`), package.module:function, file.py:function or a .keras file."
+_REFERENCE = (
+    "A registered name (`shared-layers list`), package.module:function, file.py:function, a .keras or .h5 file."
+)
 ReferenceArgument = Annotated[str, typer.Argument(metavar="MODEL", help=_REFERENCE)]
 ReferencesArgument = Annotated[list[str], typer.Argument(metavar="MODEL...", help=_REFERENCE)]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print the result for a program.")]

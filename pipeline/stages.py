@@ -53,7 +53,7 @@ class Reference:
     """A model reference as the user gave it, with what helps to build, fill and feed it.
 
     Attributes:
-        text: a registered name, `package.module:function`, `path/to/file.py:function` or a `.keras` file.
+        text: a registered name, `package.module:function`, `path/to/file.py:function`, a `.keras` or `.h5` file.
         weights: a file that fills the model.
         weights_map: which layer of it fills which layer, where names differ (JSON).
         allow_missing: whether layers that it does not hold stay as they are.
@@ -131,7 +131,7 @@ def build(reference: str, variant: Variant = "shared") -> keras.Model:
     """The model of a reference with seeded, untrained weights.
 
     Args:
-        reference: a registered name, `package.module:function`, `path/to/file.py:function` or a `.keras` file.
+        reference: a registered name, `package.module:function`, `path/to/file.py:function`, a `.keras` or `.h5` file.
         variant: `shared` as the user wrote it, or `unshared`, the twin with a layer for each call site.
 
     Raises:

@@ -1,4 +1,4 @@
-"""Loading a `.keras` file in Keras' safe mode, with advice where it can't be."""
+"""Loading a file of a whole model in Keras' safe mode, with advice where it can't be."""
 
 from __future__ import annotations
 
@@ -10,9 +10,14 @@ import keras
 
 from pipeline.errors import BadInput, one_line
 from pipeline.models.foreign import calling_foreign
+from pipeline.models.legacy_h5 import ENDINGS, load_legacy_file
 
 # What Keras says (3.12 to 3.15), and what to do about it.
 _ADVICE = (
+    (
+        "'tf_keras",
+        "Keras 2 wrote it: load it there (pip install tf_keras) and save it as NAME.h5, which Keras 3 can load",
+    ),
     (
         "lambda",
         "it needs an unsafe Python lambda: use operations of keras.ops instead of the Lambda and save it again",
@@ -26,17 +31,19 @@ _ADVICE = (
 
 
 def load_keras_file(path: Path) -> keras.Model:
-    """The model in a `.keras` file, not compiled.
+    """The model in a `.keras` file, or in an `.h5` file (`legacy_h5`), not compiled.
 
     Raises:
         BadInput: if the file is missing or corrupt, needs an unsafe lambda, or a custom layer that nothing registered.
     """
     if not path.is_file():
         raise BadInput(f"{path} doesn't exist or is not a file: give a .keras file written by model.save")
-    require_sound(path)
+    is_legacy = path.suffix in ENDINGS
+    if not is_legacy:
+        require_sound(path)
     with calling_foreign(f"loading {path}", "save the model again"):
         try:
-            model: keras.Model = keras.models.load_model(path, compile=False)
+            model: keras.Model = load_legacy_file(path) if is_legacy else keras.models.load_model(path, compile=False)
         except (ValueError, TypeError) as error:
             raise _advised(path, error) from error
     return model

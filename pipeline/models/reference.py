@@ -1,4 +1,4 @@
-"""From a model reference to its task: a registered name, `module:function`, `file.py:function` or a `.keras` file."""
+"""From a model reference to its task: a registered name, `module:function`, `file.py:function` or a saved file."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from typing import Any
 import keras
 
 from pipeline.errors import BadInput
-from pipeline.models import registry
+from pipeline.models import legacy_h5, registry
 from pipeline.models.foreign import calling_foreign
 from pipeline.models.keras_file import load_keras_file
 from pipeline.models.source import import_file, import_module
@@ -26,6 +26,7 @@ from pipeline.records import Source
 _SEED = 0
 # Functions whose names say nothing of what they build: the file's does.
 _UNTOLD = ("build", "model", "task")
+_MANIFEST, _OF_BUNDLE = "manifest.json", "model.keras"  # in a bundle of ours
 
 
 @dataclass(frozen=True)
@@ -83,7 +84,7 @@ def resolve(
 
     Args:
         reference: a registered name, `package.module:function`, `path/to/file.py:function` (the function takes no
-            argument and returns a `keras.Model` or a `Task`), or the path of a `.keras` file.
+            argument and returns a `keras.Model` or a `Task`), or the path of a `.keras` file or of an `.h5` file.
         weights: a file whose weights the built model gets.
         imports: modules (or `.py` files) that register custom layers, imported first.
         data: a data file, for the registered models that take one.
@@ -140,15 +141,33 @@ def _registered(name: str, data: Path | None) -> _Found:
 
 
 def _own(reference: str) -> _Found:
-    if reference.endswith(".keras"):
+    if reference.endswith((".keras", *legacy_h5.ENDINGS)):
         return _keras_file(Path(reference))
     if ":" in reference:
         return _builder(reference)
     if reference.endswith(".py"):
         raise BadInput(f"{reference} names no function: add the builder's, as {reference}:build")
+    if Path(reference).is_dir():
+        raise _refused_folder(Path(reference))
     if "/" in reference or Path(reference).exists():
         raise BadInput(f"{reference} is not a .keras file: save the model by model.save('NAME.keras')")
     raise registry.unknown(reference)
+
+
+def _refused_folder(folder: Path) -> BadInput:
+    """What is said of a folder, by what lies in it: a SavedModel is a graph, in which Keras 3 finds no layers."""
+    for bundle in (folder, folder.parent):
+        if (bundle / _MANIFEST).is_file() and (bundle / _OF_BUNDLE).is_file():
+            return BadInput(f"{folder} is no model but a bundle, or in one: give {bundle / _OF_BUNDLE}")
+    if not (folder / "saved_model.pb").is_file():
+        return BadInput(f"{folder} is a folder without a model: save the model by model.save('NAME.keras')")
+    way_out = "give the builder's file.py:function, with --weights FILE"
+    if (folder / "keras_metadata.pb").is_file():
+        way_out = (
+            "load it with Keras 2 (pip install tf_keras), save it there by model.save('NAME.h5') and give that; or "
+            f"{way_out}"
+        )
+    return BadInput(f"{folder} is a SavedModel, a graph in which Keras 3 finds no layers to share: {way_out}")
 
 
 def _keras_file(path: Path) -> _Found:
@@ -239,8 +258,13 @@ def _refuse_name(name: str) -> None:
 
 
 def _refuse_weights(weights: Path, reference: str) -> None:
-    if reference.endswith(".keras"):
+    if reference.endswith((".keras", *legacy_h5.ENDINGS)):
         raise BadInput(f"--weights fills a builder's model, and {reference} brings its own: leave --weights out")
+    if weights.suffix in legacy_h5.ENDINGS and not weights.name.endswith(ENDINGS):
+        raise BadInput(
+            f"--weights {weights} is an .h5 file of a whole model or of Keras 2: give it as the model itself, or "
+            f"{legacy_h5.LOAD_BY_NAME}"
+        )
     if not weights.name.endswith(ENDINGS):
         raise BadInput(f"--weights {weights} is neither a .weights.h5 nor a .keras file: save one by save_weights")
     if not weights.is_file():

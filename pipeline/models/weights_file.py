@@ -20,6 +20,7 @@ import keras
 from pipeline.errors import BadInput
 from pipeline.models.keras_file import require_sound
 from pipeline.models.layer_pairs import NoSuchLayer, Pairs, paired
+from pipeline.models.legacy_h5 import LOAD_BY_NAME, is_of_layer_names
 from pipeline.models.saved_layers import VARIABLES, names_in_config, saved_layers
 
 ENDINGS = (".weights.h5", ".keras")
@@ -106,4 +107,6 @@ def _opened(path: Path, scratch: Path) -> Iterator[tuple[h5py.File, Mapping[str,
     except (OSError, KeyError, ValueError, zipfile.BadZipFile, EOFError) as error:
         raise BadInput(f"{path} can't be read as weights of a Keras model: {error}; save the model again") from error
     with opened:
+        if is_of_layer_names(opened):
+            raise BadInput(f"{path} holds weights in the layout of Keras 2, without names of their own: {LOAD_BY_NAME}")
         yield opened, names
