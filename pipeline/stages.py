@@ -372,7 +372,7 @@ def verify_bundle(
         BadInput: if there is no bundle, or the samples don't fit the model.
     """
     from pipeline.bundle import ONNX_FILE
-    from pipeline.verify.verdict import require_bundle, verify_by
+    from pipeline.verify.verdict import NOT_RUN, require_bundle, verify_by
 
     folder = Path(directory)
     require_bundle(folder)
@@ -385,11 +385,12 @@ def verify_bundle(
         return judged()[0]
     rows = samples if samples is not None else _rows_without_drawn(folder if truth is None else Path(truth))
     verdict, again = _against_model(judged, model, folder / ONNX_FILE, rows)
+    is_run = any(check.name.startswith("keras ") for check in again.checks)
     return Verdict(
         subject=verdict.subject,
         checks=(*verdict.checks, *again.checks),
         parity=(*verdict.parity, *again.parity),
-        not_judged=(*verdict.not_judged, *again.not_judged),
+        not_judged=(*(each for each in verdict.not_judged if each != NOT_RUN or not is_run), *again.not_judged),
         first_difference=again.first_difference,
         effort=verdict.effort,
         rule=verdict.rule,
@@ -443,12 +444,15 @@ def _against_model(
     from pipeline.graph.functional import as_functional
     from pipeline.oracle.asked import Asked
     from pipeline.oracle.freeze import ask
+    from pipeline.verify.keras_file_half import KERAS_FILE, with_keras_file
     from pipeline.verify.keras_half import searched
     from pipeline.verify.one_by_one import told_apart
 
     with temporary_folder("truth") as folder, calls_forgotten(), Asked(as_functional(model)) as asked:
         ask(asked, folder, samples)
         *own, against_model = judged(folder)
+        if own:  # of a bundle, whose other artifacts lie beside
+            against_model = with_keras_file(against_model, onnx_file.with_name(KERAS_FILE), folder)
         against_model = told_apart(against_model, asked, onnx_file, folder)
         return (*own, searched(against_model, asked.model, asked.snapshot, onnx_file, folder))
 

@@ -32,7 +32,7 @@ _ONNX = Half(module="pipeline.verify.onnx_half", runtime="onnxruntime")
 _SAVED_MODEL = Half(module="pipeline.verify.savedmodel_half", runtime="tensorflow")
 _AT_HAND = "the frozen truth is at hand"
 _KERAS_FILE = "model.keras"
-_NOT_RUN = f"{_KERAS_FILE}: it was tried when it was written, and only its sha256 is judged since"
+NOT_RUN = f"{_KERAS_FILE}: it was tried when it was written, and only its sha256 is judged since"
 
 
 def tensorflow_ready() -> AbstractContextManager[Mapping[Half, Ready]]:
@@ -127,7 +127,7 @@ def _verify_files(
     answers = ask(questions, _limit(truths, limit_s), waiting)
     effort, rule = effort_and_rule(manifest.truth)
     own = _joined(directory, [each[0] for each in answers], checks, told)
-    told += [_NOT_RUN] if _KERAS_FILE in manifest.files else []
+    told += [NOT_RUN] if _KERAS_FILE in manifest.files else []
     by_others = [_joined(directory, [each[number] for each in answers], (), told) for number in range(1, len(truths))]
     return (own.model_copy(update={"effort": effort, "rule": rule}), *by_others)
 
