@@ -385,12 +385,13 @@ def verify_bundle(
         return judged()[0]
     rows = samples if samples is not None else _rows_without_drawn(folder if truth is None else Path(truth))
     verdict, again = _against_model(judged, model, folder / ONNX_FILE, rows)
+    untold = (*verdict.not_judged, *again.not_judged)
     is_run = any(check.name.startswith("keras ") for check in again.checks)
     return Verdict(
         subject=verdict.subject,
         checks=(*verdict.checks, *again.checks),
         parity=(*verdict.parity, *again.parity),
-        not_judged=(*(each for each in verdict.not_judged if each != NOT_RUN or not is_run), *again.not_judged),
+        not_judged=tuple(each for each in untold if each != NOT_RUN or not is_run),
         first_difference=again.first_difference,
         effort=verdict.effort,
         rule=verdict.rule,

@@ -190,7 +190,7 @@ def test_weights_are_no_model_and_a_model_no_weights(tmp_path) -> None:
     (tmp_path / "code.py").write_text(
         "import keras\ndef build():\n    x = keras.Input((4,))\n    d = keras.layers.Dense(4, name='twice')\n"
         f"    m = keras.Model(x, d(d(x)))\n    return m\n"
-        f"def filled():\n    m = build()\n    m.load_weights({str(tmp_path / 'old.h5')!r}, by_name=True)\n    return m\n"
+        f"def filled():\n    m = build()\n    m.load_weights({str(path)!r}, by_name=True)\n    return m\n"
     )
     code = f"{tmp_path}/code.py"
     assert "give it as the model itself, or" in refusal(f"{code}:build", weights=WeightsFile(path))
