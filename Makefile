@@ -57,7 +57,7 @@ all: $(call bench_stamp,quick) ## set up, train, export, verify, benchmark (quic
 
 setup: $(INSTALLED) ## make .venv from the lock file
 
-$(INSTALLED): requirements/main.lock pyproject.toml
+$(INSTALLED): requirements/main.lock pyproject.toml pipeline/version.py
 	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' || \
 	  { echo "error: Python 3.11 to 3.13 is needed, $(PYTHON) is $$($(PYTHON) -V 2>&1): make PYTHON=python3.11"; exit 2; }
 	@echo "== making $(VENV) (TensorFlow is large: some minutes)"
@@ -175,6 +175,15 @@ lint: $(INSTALLED) ## style, types and import contracts
 	@$(VENV)/bin/mypy
 	@$(VENV)/bin/lint-imports
 
+.PHONY: dist
+dist: $(INSTALLED) ## wheel and sdist of the last commit in dist/, the same bytes every time
+	@git diff --quiet HEAD || echo "note: changes that are not committed are left out"
+	@rm -rf dist build/dist && mkdir -p build/dist/tree
+	@git archive --output=build/dist/tree.tar HEAD && tar -xf build/dist/tree.tar -C build/dist/tree
+	@SOURCE_DATE_EPOCH=$$(git log -1 --format=%ct) $(VENV)/bin/uv build --quiet --no-build-isolation \
+	  --python $(VENV)/bin/python --out-dir dist build/dist/tree
+	@$(VENV)/bin/python -m twine check --strict dist/*.whl dist/*.tar.gz
+
 .PHONY: zoo
 zoo: $(INSTALLED) ## every model of tests/zoo at every point of an export, as a table (MODEL=name: that one)
 	@$(VENV)/bin/python -m tests.zoo.table $(MODEL)
@@ -203,6 +212,7 @@ prove: $(EXPORTED) ## the long checks; their output is kept in docs/proof/
 	@$(call proof,prove,$(VENV)/bin/python -m pytest -m prove -rA --no-header --override-ini=addopts= -p no:cacheprovider)
 	@$(call proof,properties,env HYPOTHESIS_PROFILE=prove $(VENV)/bin/python -m pytest tests/export/recurrent --no-header \
 	  -p no:cacheprovider)
+	@$(call proof,pythons,$(VENV)/bin/python -m tests.other_pythons)
 	@$(call proof,breadth,$(VENV)/bin/python -m tests.breadth.table)
 	@$(call proof,zoo,$(VENV)/bin/python -m tests.zoo.table)
 	@$(call proof,faults,$(VENV)/bin/python -m tests.faults.table)
@@ -241,7 +251,7 @@ LOCK_OPTIONS := --quiet --python-version 3.11 --generate-hashes --no-annotate \
   --no-emit-index-url --no-emit-find-links --custom-compile-command "make lock"
 
 clean: ## remove what the stages left; .venv stays
-	@rm -rf build failures $(RESULTS) $(addprefix exported/,$(MODELS))
+	@rm -rf build dist failures $(RESULTS) $(addprefix exported/,$(MODELS))
 
 help: ## show this
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)

@@ -9,6 +9,8 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
+from pipeline.version import __version__ as __version__
+
 if TYPE_CHECKING:
     from pipeline.deploy.runtime import load_bundle as load_bundle
     from pipeline.export.options import ExportOptions as ExportOptions
@@ -22,8 +24,6 @@ if TYPE_CHECKING:
     from pipeline.stages import export_bundle as export_bundle
     from pipeline.stages import verify_bundle as verify_bundle
     from pipeline.stages import verify_onnx as verify_onnx
-
-    __version__: str
 
 _MODULE_OF = {
     "Arrays": "pipeline.models.task",
@@ -45,10 +45,6 @@ __all__ = sorted(_MODULE_OF)
 
 def __getattr__(name: str) -> Any:
     """The public name, from its own module."""
-    if name == "__version__":
-        from importlib import metadata  # a tenth of a second, which most need not take
-
-        return metadata.version("shared-layers")
     if name not in _MODULE_OF:
         raise AttributeError(f"module 'pipeline' has no attribute {name!r}")
     return getattr(importlib.import_module(_MODULE_OF[name]), name)

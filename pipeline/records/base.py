@@ -7,6 +7,8 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, GetCoreSchemaHandler
 from pydantic_core import CoreSchema
 
+from pipeline.version import __version__
+
 Size = Annotated[int, Field(ge=0, le=(1 << 63) - 1)]  # what a file format or numpy can hold
 Count = Annotated[int, Field(ge=0, le=1 << 31)]
 Shape = tuple[Size | str, ...]
@@ -53,7 +55,8 @@ def versions(*distributions: str) -> dict[str, str]:
     found: dict[str, Any] = {}
     for name in distributions:
         try:
-            found[name] = metadata.version(name)
+            # Ours is the running source's: what is installed beside it may be another, or none.
+            found[name] = __version__ if name == "shared-layers" else metadata.version(name)
         except metadata.PackageNotFoundError:
             continue
     return found
