@@ -18,6 +18,7 @@ from rich.table import Table
 
 from pipeline.measure.environment import cpu_features, cpu_model, usable_cores
 from pipeline.records import Record, versions
+from pipeline.version import WHEEL
 
 Level = Literal["ok", "warning", "broken"]
 
@@ -124,7 +125,7 @@ def judge_distributions(installed: Mapping[str, str]) -> tuple[Finding, ...]:
     findings = [Finding(subject="installed", level="ok", detail=listed or "none of ours")]
     if missing:
         detail = f"{', '.join(missing)} not installed: enough to load, run and audit, not to train, export or benchmark"
-        advice = "`make setup`, or pip install 'shared-layers[train]'"
+        advice = f"`make setup`, or pip install '{WHEEL}[train]'"
         findings.append(Finding(subject="stages", level="warning", detail=detail, advice=advice))
     if not any(name in installed for name in _SAME_FILES[0]):
         advice = "pip install onnxruntime"

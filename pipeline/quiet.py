@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from importlib.util import find_spec
 
 from pipeline.errors import BadInput
+from pipeline.version import WHEEL
 
 
 def load_tensorflow_alone() -> None:
@@ -42,7 +43,7 @@ def load_tensorflow() -> None:
     if "tensorflow" in sys.modules:
         return
     if find_spec("tensorflow") is None:
-        raise BadInput("TensorFlow is needed for this and is not installed: pip install 'shared-layers[train]'")
+        raise BadInput(f"TensorFlow is needed for this and is not installed: pip install '{WHEEL}[train]'")
     if os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3") == "0":
         import tensorflow
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 from pipeline.records import REPORTED_KINDS, Manifest, TensorSpec, Truth
+from pipeline.version import WHEEL
 
 
 def model_card(manifest: Manifest, not_judged: Iterable[str] = ()) -> str:
@@ -20,7 +21,7 @@ def model_card(manifest: Manifest, not_judged: Iterable[str] = ()) -> str:
         f"A Keras model exported with its shared layers kept ({manifest.variant} variant, opset {manifest.opset}).",
         "## Calling it",
         _code(manifest),
-        "`pip install shared-layers` brings numpy and onnxruntime, not TensorFlow.",
+        f"`pip install {WHEEL}` (`make dist` builds it) brings numpy and onnxruntime, not TensorFlow.",
         "## Inputs and outputs",
         _table(manifest.signature.inputs, manifest.signature.outputs),
         "Axes of one name must agree; an empty batch is refused.",

@@ -19,6 +19,7 @@ from pipeline.records import Check, Manifest, ParityFigure, Verdict
 from pipeline.verify.behaviour import FOLLOWS
 from pipeline.verify.child import NONE_READY, Half, Question, Ready, ask, ready
 from pipeline.verify.frozen_truth import effort_and_rule
+from pipeline.version import WHEEL
 
 # What a half has for each truth. Long enough for TensorFlow to load a model of some hundred MB on one busy core; and,
 # as Keras has it, so many seconds and so many times what the plan has counted. A bundle says itself how much that is,
@@ -116,7 +117,7 @@ def _verify_files(
         if artifact not in _artifacts(manifest) or not _is_plain(directory / artifact):
             continue  # a missing or strange one is a failed check already
         if half is _SAVED_MODEL and find_spec("tensorflow") is None:
-            told.append(f"{artifact}: needs TensorFlow (pip install 'shared-layers[train]')")
+            told.append(f"{artifact}: needs TensorFlow (pip install '{WHEEL}[train]')")
             continue
         questions.append(Question(half, directory / artifact, truths))
     checks = (

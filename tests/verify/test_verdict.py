@@ -11,6 +11,7 @@ from pipeline.errors import BadInput
 from pipeline.records import Plan, Verdict
 from pipeline.verify import verdict
 from pipeline.verify.verdict import figures_table, verify_by, verify_directory, verify_file
+from pipeline.version import WHEEL
 from tests.small_bundle import KERNEL, onnx_model, write_bundle, write_manifest, write_truth
 
 
@@ -147,7 +148,7 @@ def test_a_savedmodel_without_tensorflow_is_not_judged_and_that_is_said(tmp_path
     monkeypatch.setitem(sys.modules, "tensorflow", None)
     verdict = verify_directory(folder)
     assert verdict.passed
-    assert verdict.not_judged[0] == "saved_model: needs TensorFlow (pip install 'shared-layers[train]')"
+    assert verdict.not_judged[0] == f"saved_model: needs TensorFlow (pip install '{WHEEL}[train]')"
     assert "not judged: saved_model" in str(verdict)
 
 
