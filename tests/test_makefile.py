@@ -188,6 +188,15 @@ def test_the_tables_of_all_real_models_are_kept_under_their_commit_whether_they_
     assert kept == ["the tables"]
 
 
+def test_another_python_gets_an_environment_of_its_own(tree) -> None:
+    """Made by that Python from the same lock, and the tests run in it; `.venv` is left alone."""
+    _, _, printed = make(tree, "--dry-run", "VENV=.venv-other", "PYTHON=/some/python3.13", "test")
+    assert "/some/python3.13 -m venv .venv-other" in printed
+    assert ".venv-other/bin/python -m pip install" in printed
+    assert ".venv-other/bin/python -m pytest" in printed
+    assert ".venv/" not in printed
+
+
 @pytest.mark.skipif(Path("/dev/nvidia0").exists(), reason="there is a GPU here")
 def test_without_a_gpu_one_line_says_so_before_anything_is_done(tree) -> None:
     """Never a silent run on the CPU."""
@@ -202,5 +211,5 @@ def test_every_stage_is_in_the_help(tree) -> None:
     """With what it does."""
     _, _, printed = make(tree, "help")
     stages = ("all", "setup", "train", "export", "verify", "bench", "report")
-    for name in (*stages, "test", "lint", "real", "prove", "clean"):
+    for name in (*stages, "test", "lint", "dist", "real", "prove", "clean"):
         assert f"make {name} " in printed
