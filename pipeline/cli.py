@@ -22,6 +22,7 @@ from pipeline.errors import BadInput, CheckFailed, PipelineError, one_line, plac
 from pipeline.folders import temporary_files_removed
 from pipeline.model_options import ModelOptions, taking_a_model
 from pipeline.progress_bar import EXPORT, VERIFICATION, VERIFICATION_AGAINST_MODEL, shown
+from pipeline.version import WHEEL
 
 app = typer.Typer(
     name="shared-layers",
@@ -42,6 +43,7 @@ _errors = Console(stderr=True, highlight=False, markup=False, emoji=False)
 
 _INTERRUPTED = 130  # what typer makes of Ctrl-C: the shell's convention, which is not ours
 _WHEN_INTERRUPTED = "interrupted; nothing that was there before is changed"
+_BROUGHT_BY_TRAIN = {"keras", "onnx_ir", "scipy", "sklearn", "tensorflow", "tf2onnx"}  # as they are imported
 
 _REFERENCE = (
     "A registered name (`shared-layers list`), package.module:function, file.py:function, a .keras or .h5 file."
@@ -307,6 +309,9 @@ def _status(run: Callable[[], Any], wants_traceback: bool) -> int:
     except Exception as error:  # noqa: BLE001 - the last line of defence: one line, not a traceback
         if isinstance(error, BrokenPipeError) and place_in_users_code(error) is None:
             return 0
+        if isinstance(error, ModuleNotFoundError) and error.name in _BROUGHT_BY_TRAIN:
+            advice = f"is needed for this and is not installed: pip install '{WHEEL}[train]'"
+            return _fail(f"{error.name} {advice}", 2, wants_traceback)
         hint = "" if wants_traceback else " (--debug shows where)"
         return _fail(f"{_unexpected(error)}{hint}", 2, wants_traceback)
     if outcome == _INTERRUPTED:

@@ -9,12 +9,14 @@ import subprocess
 import sys
 import tarfile
 import zipfile
+from collections.abc import Iterator
 from email.parser import BytesParser
 from pathlib import Path
 
 import pytest
 
 import pipeline
+from pipeline.version import WHEEL
 from tests.zoo import ZOO
 
 CHECKOUT = Path(__file__).parents[1]
@@ -31,8 +33,8 @@ def build():
 """
 
 
-def run(*command: str | Path, cwd: Path, **environment: str) -> str:
-    """What a command that has to succeed printed, without this process's own paths."""
+def run(*command: str | Path, cwd: Path, status: int = 0, **environment: str) -> str:
+    """What a command printed that ends with `status`, without this process's own paths."""
     left_out = ("MAKEFLAGS", "MAKELEVEL", "MFLAGS", "PYTHONPATH", "PYTHONHOME", "VIRTUAL_ENV")
     clean = {key: value for key, value in os.environ.items() if key not in left_out}
     done = subprocess.run(
@@ -44,7 +46,7 @@ def run(*command: str | Path, cwd: Path, **environment: str) -> str:
         text=True,
         check=False,
     )
-    assert done.returncode == 0, done.stdout
+    assert done.returncode == status, done.stdout
     return done.stdout
 
 
@@ -88,7 +90,7 @@ def test_the_wheel_holds_the_package_alone(built: dict[str, Path]) -> None:
     """With its licence and the marker of its types."""
     named = f"shared_layers-{pipeline.__version__}"
     about = ("METADATA", "RECORD", "WHEEL", "entry_points.txt", "licenses/LICENSE")
-    assert built["wheel"].name == f"{named}-py3-none-any.whl"
+    assert built["wheel"].name == WHEEL
     names = set(zipfile.ZipFile(built["wheel"]).namelist())
     assert names == {*modules(), *(f"{named}.dist-info/{name}" for name in about)}
 
@@ -130,6 +132,13 @@ def test_the_same_commit_gives_the_same_bytes(committed: Path, built: dict[str, 
         assert (again / "dist" / first.name).read_bytes() == first.read_bytes()
 
 
+@pytest.fixture
+def empty(tmp_path: Path) -> Iterator[Path]:
+    """A folder for an environment, which is not kept as pytest keeps others: gigabytes, where TensorFlow is in it."""
+    yield tmp_path
+    shutil.rmtree(tmp_path / "fresh", ignore_errors=True)
+
+
 def install(wheel: str, folder: Path) -> Path:
     """The `bin` of a new environment with the wheel, at the versions of the lock: other releases are not its matter."""
     lock = (CHECKOUT / "requirements/main.lock").read_text()
@@ -144,27 +153,40 @@ def install(wheel: str, folder: Path) -> Path:
 @pytest.mark.matrix
 @pytest.mark.timeout(900)
 @pytest.mark.filterwarnings("ignore::UserWarning")
-def test_the_wheel_installs_and_deploys_without_tensorflow(built: dict[str, Path], tmp_path: Path) -> None:
-    """In an empty environment: the version, a verdict, a bundle that runs, and one line where `train` is needed."""
+def test_the_wheel_installs_and_deploys_without_tensorflow(built: dict[str, Path], empty: Path) -> None:
+    """Where nothing else is: the version, a verdict, a bundle that runs, and one line where `train` is needed."""
     options = pipeline.ExportOptions(formats=("onnx",), effort="quick")
-    pipeline.export_bundle(ZOO["sequential_triplet"](), tmp_path / "bundle", options=options)
-    programs = install(str(built["wheel"]), tmp_path)
-    assert run(programs / "shared-layers", "--version", cwd=tmp_path) == f"shared-layers {pipeline.__version__}\n"
-    assert "passed" in run(programs / "shared-layers", "verify", "bundle", cwd=tmp_path)
+    pipeline.export_bundle(ZOO["sequential_triplet"](), empty / "bundle", options=options)
+    programs = install(str(built["wheel"]), empty)
+    assert run(programs / "shared-layers", "--version", cwd=empty) == f"shared-layers {pipeline.__version__}\n"
+    assert "passed" in run(programs / "shared-layers", "verify", "bundle", cwd=empty)
     deploy = "import pipeline; print([spec.name for spec in pipeline.load_bundle('bundle').outputs])"
-    assert run(programs / "python", "-c", deploy, cwd=tmp_path).startswith("[")
-    assert not list((tmp_path / "fresh").glob("lib/python*/site-packages/tensorflow"))
+    assert run(programs / "python", "-c", deploy, cwd=empty).startswith("[")
+    assert not list((empty / "fresh").glob("lib/python*/site-packages/tensorflow"))
+    (empty / "tiny.py").write_text(TINY)
+    for command in ("describe", "export", "bench"):
+        refused = run(programs / "shared-layers", command, "tiny.py:build", cwd=empty, status=2)
+        assert refused.endswith(f" is needed for this and is not installed: pip install '{WHEEL}[train]'\n")
 
 
 @pytest.mark.matrix
 @pytest.mark.timeout(900)
-def test_the_train_extra_installs_and_exports(built: dict[str, Path], tmp_path: Path) -> None:
+def test_the_train_extra_installs_and_exports(built: dict[str, Path], empty: Path) -> None:
     """A builder in a file, in a folder of its own; the bundle is verified there."""
-    programs = install(f"{built['wheel']}[train]", tmp_path)
-    (tmp_path / "tiny.py").write_text(TINY)
+    programs = install(f"{built['wheel']}[train]", empty)
+    (empty / "tiny.py").write_text(TINY)
     asked = ("tiny.py:build", "--formats", "onnx", "--effort", "quick", "--output", "out")
-    run(programs / "shared-layers", "export", *asked, cwd=tmp_path)
-    assert "passed" in run(programs / "shared-layers", "verify", "out", cwd=tmp_path)
+    run(programs / "shared-layers", "export", *asked, cwd=empty)
+    assert "passed" in run(programs / "shared-layers", "verify", "out/tiny", cwd=empty)
+
+
+def test_what_the_train_extra_would_bring_is_told_in_one_line(tmp_path: Path) -> None:
+    """Whichever of its packages is asked for first: not as a failure of ours."""
+    (tmp_path / "onnx_ir.py").write_text("raise ModuleNotFoundError('not installed', name='onnx_ir')\n")
+    said = run(
+        sys.executable, "-m", "pipeline", "export", "x.py:build", cwd=tmp_path, status=2, PYTHONPATH=str(CHECKOUT)
+    )
+    assert said == f"error: onnx_ir is needed for this and is not installed: pip install '{WHEEL}[train]'\n"
 
 
 def test_a_source_tree_tells_its_own_version(tmp_path: Path) -> None:
