@@ -169,7 +169,7 @@ def test_the_wheel_installs_and_deploys_without_tensorflow(built: dict[str, Path
         assert refused.endswith(f" is needed for this and is not installed: pip install '{WHEEL}[train]'\n")
 
 
-@pytest.mark.matrix
+@pytest.mark.prove
 @pytest.mark.timeout(900)
 def test_the_train_extra_installs_and_exports(built: dict[str, Path], empty: Path) -> None:
     """A builder in a file, in a folder of its own; the bundle is verified there."""
