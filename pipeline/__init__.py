@@ -14,12 +14,12 @@ from pipeline.version import __version__ as __version__
 if TYPE_CHECKING:
     from pipeline.deploy.runtime import load_bundle as load_bundle
     from pipeline.export.options import ExportOptions as ExportOptions
-    from pipeline.graph.describe import describe as describe
     from pipeline.graph.flatten import flatten as flatten
     from pipeline.graph.unshare import unshare as unshare
     from pipeline.models.task import Arrays as Arrays
     from pipeline.models.task import FitPlan as FitPlan
     from pipeline.models.task import Task as Task
+    from pipeline.oracle.describe import describe as describe
     from pipeline.stages import build as build
     from pipeline.stages import export_bundle as export_bundle
     from pipeline.stages import verify_bundle as verify_bundle
@@ -31,7 +31,7 @@ _MODULE_OF = {
     "FitPlan": "pipeline.models.task",
     "Task": "pipeline.models.task",
     "build": "pipeline.stages",
-    "describe": "pipeline.graph.describe",
+    "describe": "pipeline.oracle.describe",
     "export_bundle": "pipeline.stages",
     "flatten": "pipeline.graph.flatten",
     "load_bundle": "pipeline.deploy.runtime",

@@ -101,7 +101,7 @@ def describe(
         print(description.mermaid)
     else:
         _show(description, as_json)
-    _warn_unless_shared(bool(description.shared_layers), model)
+    _warn_unless_shared(description.may_share, model)
 
 
 @app.command()
@@ -393,5 +393,7 @@ def _show(result: BaseModel, as_json: bool) -> None:
 def _warn_unless_shared(is_shared: bool, text: str) -> None:
     if not is_shared:
         _errors.print(
-            f"warning: {text} has no shared layer: everything works, but there is nothing to compare", soft_wrap=True
+            f"warning: no layer in the graph of {text} has two call sites: everything works, but there is nothing to "
+            "compare",
+            soft_wrap=True,
         )

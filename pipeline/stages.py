@@ -178,7 +178,7 @@ def registered() -> tuple[str, ...]:
 def describe(reference: Reference) -> Description:
     """Which layers of a referenced model are shared, where, and what that saves."""
     subject = resolve(reference)
-    from pipeline.graph.describe import describe as describe_model
+    from pipeline.oracle.describe import describe as describe_model
 
     _samples(reference)
     return describe_model(_functional(subject, reference))

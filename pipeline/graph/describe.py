@@ -1,39 +1,17 @@
-"""Which layers of a model are shared, where, and what that saves."""
+"""Which layers of a graph are shared, where, and what that saves."""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Collection
 
 import keras
 from keras import tree
 
-from pipeline.graph.read import INPUTS, CallGraph, CallSite, TensorRef, read
-from pipeline.records import Description, Parameters, SharedLayer
+from pipeline.graph.read import INPUTS, CallGraph, CallSite, TensorRef
+from pipeline.records import Parameters, SharedLayer
 
 _SHARED_STYLE = "classDef shared fill:#ffd54f,stroke:#e65100,stroke-width:2px,color:#212121"
-
-
-def describe(model: keras.Model) -> Description:
-    """The shared layers of a model, submodels seen through.
-
-    Args:
-        model: a functional or sequential model.
-
-    Returns:
-        Each layer with two or more call sites with their paths and input shapes, the weights stored, and those that an
-        unshared twin would store (elements, not bytes). `print` shows it; `.mermaid` is a graph for Markdown pages.
-
-    Raises:
-        BadInput: if the model has no graph to read.
-    """
-    graph = read(model)
-    return Description(
-        model=model.name,
-        call_sites=tuple(graph.label(site) for site in graph.sites if site.is_layer),
-        shared_layers=shared_layers(graph),
-        parameters=parameters(graph),
-        mermaid=mermaid(graph),
-    )
 
 
 def shared_layers(graph: CallGraph) -> tuple[SharedLayer, ...]:
@@ -49,15 +27,20 @@ def shared_layers(graph: CallGraph) -> tuple[SharedLayer, ...]:
         for sites in graph.sites_of.values()
         if sites[0].is_layer and len(sites) > 1
     )
-    return (*called_again, *_sharing_weights(graph))
+    return (*called_again, *sharing_weights(graph))
 
 
-def _sharing_weights(graph: CallGraph) -> tuple[SharedLayer, ...]:
-    """Different layers that hold the same weights: wrappers of one network, an output tied to an embedding."""
+def sharing_weights(graph: CallGraph, told: Collection[int] = ()) -> tuple[SharedLayer, ...]:
+    """Different layers that hold the same weights: wrappers of one network, an output tied to an embedding.
+
+    Args:
+        graph: of the model.
+        told: weights that are left out, by their `id`.
+    """
     holders: dict[int, dict[int, CallSite]] = {}
     weights: dict[int, keras.Variable] = {}
     for site in graph.sites:
-        for weight in site.weights:
+        for weight in (each for each in site.weights if id(each) not in told):
             weights[id(weight)] = weight
             holders.setdefault(id(weight), {}).setdefault(id(site.layer), site)
     groups: dict[tuple[int, ...], list[keras.Variable]] = {}

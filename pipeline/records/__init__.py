@@ -17,6 +17,7 @@ from pipeline.records.sharing import (
     Description,
     Parameters,
     SharedLayer,
+    Sharing,
     WeightPlacement,
     weight_map_text,
 )
@@ -75,6 +76,7 @@ __all__ = [
     "Record",
     "Shape",
     "SharedLayer",
+    "Sharing",
     "Signature",
     "Size",
     "Source",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import keras
 from keras import layers
 
-from pipeline.graph.describe import describe
+from pipeline.oracle.describe import describe
 from tests.zoo import ZOO
 
 

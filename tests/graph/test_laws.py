@@ -12,10 +12,10 @@ from keras import tree
 
 from pipeline import cases, stages
 from pipeline.graph.call import named_call
-from pipeline.graph.describe import describe
 from pipeline.graph.flatten import flatten
 from pipeline.graph.read import read, required_graph
 from pipeline.graph.unshare import twin_of, unshare
+from pipeline.oracle.describe import describe
 from pipeline.records import Signature
 from pipeline.truth.signature import read_signature
 from tests.sampling import sampled
