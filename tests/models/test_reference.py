@@ -306,7 +306,8 @@ def test_a_file_that_does_not_import_is_refused(tmp_path: Path, source: str, sai
         ("missing.py:build", "missing.py doesn't exist"),
         ("net.py", "names no function: add the builder's, as net.py:build"),
         ("missing.keras", "missing.keras doesn't exist"),
-        ("models/net.h5", "doesn't exist"), ("models/net.pb", "is not a .keras file"),
+        ("models/net.h5", "doesn't exist"),
+        ("models/net.pb", "is not a .keras file"),
     ],
 )
 def test_a_reference_to_nothing_is_refused(reference: str, said: str) -> None:
