@@ -186,6 +186,7 @@ def verify(
         Path | None,
         typer.Option("--truth", metavar="FOLDER", help="Where an export left the truth that a bundle leaves out."),
     ] = None,
+    figures: Annotated[bool, typer.Option("--figures", help="Print every check and all figures.")] = False,
     failures: FailuresOption = stages.FAILURES,
     as_json: JsonOption = False,
 ) -> None:
@@ -201,7 +202,7 @@ def verify(
             verdict, kept = stages.verify(text, None if model is None else given.of(model), truth, failures)
         verdicts.append(verdict)
         if not as_json:
-            printing.print_verdict(verdict, _console)
+            printing.print_verdict(verdict, _console, has_all_figures=figures)
         if kept:
             _errors.print(kept, markup=False, soft_wrap=True)
         return verdict.passed

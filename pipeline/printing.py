@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import io
 import re
+import textwrap
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -22,15 +23,30 @@ if TYPE_CHECKING:
     from pipeline.doctor import Diagnosis
 
 _PICTURE_COLUMNS = 116
+_HANGING = " " * 7
 
 
-def print_verdict(verdict: Verdict, console: Console) -> None:
-    """Print the figures of each output, then what was checked."""
-    from pipeline.verify.verdict import figures_table
+def print_verdict(verdict: Verdict, console: Console, *, has_all_figures: bool = False) -> None:
+    """Print whether it passed, what failed and what was not judged; then the figures, or the largest of them."""
+    from pipeline.verify.render import SUMMARY, figures_table, full_text, short_text, summary_table
 
-    if verdict.parity:
+    text = full_text(verdict) if has_all_figures else short_text(verdict)
+    console.print(_wrapped(text, console.width), markup=False, soft_wrap=True)
+    if verdict.parity and has_all_figures:
+        console.print()
         console.print(figures_table(verdict))
-    console.print(str(verdict.model_copy(update={"parity": ()})), markup=False, soft_wrap=True)
+    elif verdict.parity:
+        console.print(f"\n{SUMMARY}")
+        console.print(summary_table(verdict))
+        console.print(f"(--figures shows all {len(verdict.parity)}, and every check)")
+
+
+def _wrapped(text: str, width: int) -> str:
+    """The lines of a text, those behind a line that is longer than the terminal indented."""
+    return "\n".join(
+        textwrap.fill(line, width, subsequent_indent=_HANGING, break_long_words=False, break_on_hyphens=False)
+        for line in text.splitlines()
+    )
 
 
 def print_audit(report: AuditReport, console: Console) -> None:

@@ -112,17 +112,24 @@ class Verdict(Record):
         """True only if something was checked and everything held."""
         return bool(self.checks) and all(check.passed for check in self.checks)
 
-    def __str__(self) -> str:
+    @property
+    def head(self) -> str:
+        """What is told first: the verdict, what it was judged by, what failed and what was not judged."""
         effort = f" (effort {self.effort})" if self.effort else ""
         lines = [f"{self.subject}: {'passed' if self.passed else 'FAILED'}{effort}"]
         lines += [f"  judged by {self.rule}"] if self.rule else []
-        lines += [
-            f"  {'ok  ' if c.passed else 'FAIL'} {c.name}{': ' + c.detail if c.detail else ''}" for c in self.checks
-        ]
+        lines += [f"  FAIL {_told(check)}" for check in self.checks if not check.passed]
         lines += [f"  {self.first_difference}"] if self.first_difference is not None else []
         lines += [f"  not judged: {reason}" for reason in self.not_judged]
-        lines += [f"  {figure}" for figure in self.parity]
-        return "\n".join(lines)
+        return "\n".join(dict.fromkeys(lines))  # a model that is asked again may say the same
+
+    def __str__(self) -> str:
+        held = [f"  ok   {_told(check)}" for check in self.checks if check.passed]
+        return "\n".join([self.head, *held, *(f"  {figure}" for figure in self.parity)])
+
+
+def _told(check: Check) -> str:
+    return f"{check.name}: {check.detail}" if check.detail else check.name
 
 
 class Failure(Record):

@@ -39,6 +39,11 @@ class Half:
     module: str
     runtime: str
 
+    @property
+    def lived(self) -> str:
+        """The name of the first of its checks: that its process came to its end."""
+        return f"{self.runtime} stays alive"
+
 
 def announce(step: str) -> None:
     """Say, from inside a half, what comes next, so that a death can be told with what it died of."""
@@ -231,7 +236,7 @@ class _Ending:
     @property
     def name(self) -> str:
         """Of the check."""
-        return f"{self.half.runtime} stays alive"
+        return self.half.lived
 
     @property
     def _lines(self) -> list[str]:

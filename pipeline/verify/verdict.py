@@ -8,14 +8,10 @@ from contextlib import AbstractContextManager
 from importlib.util import find_spec
 from pathlib import Path
 
-from rich.console import Group
-from rich.markup import escape
-from rich.table import Table
-
 from pipeline import bundle
 from pipeline.errors import BadInput
 from pipeline.folders import temporary_folder
-from pipeline.records import Check, Manifest, ParityFigure, Verdict
+from pipeline.records import Check, Manifest, Verdict
 from pipeline.verify.behaviour import FOLLOWS
 from pipeline.verify.child import NONE_READY, Half, Question, Ready, ask, ready
 from pipeline.verify.frozen_truth import effort_and_rule
@@ -31,6 +27,11 @@ _MOST_S = 86_400.0
 _COVERS = "the weight map covers every parameter"
 _ONNX = Half(module="pipeline.verify.onnx_half", runtime="onnxruntime")
 _SAVED_MODEL = Half(module="pipeline.verify.savedmodel_half", runtime="tensorflow")
+# What the checks behind the first of a half are about.
+ARTIFACT_OF = {
+    half.lived: f"{artifact} in {half.runtime}"
+    for half, artifact in ((_ONNX, bundle.ONNX_FILE), (_SAVED_MODEL, bundle.SAVED_MODEL))
+}
 _AT_HAND = "the frozen truth is at hand"
 _KERAS_FILE = "model.keras"
 NOT_RUN = f"{_KERAS_FILE}: it was tried when it was written, and only its sha256 is judged since"
@@ -178,44 +179,6 @@ def of_rows(verdict: Verdict) -> Verdict:
     """The verdict by a truth about real rows alone: shared weights are asked beside drawn ones."""
     checks = tuple(check for check in verdict.checks if not check.name.endswith(FOLLOWS))
     return verdict.model_copy(update={"checks": checks})
-
-
-def figures_table(verdict: Verdict) -> Group:
-    """The parity figures: for each artifact and output a table with a row for each batch size.
-
-    Absolute errors in the output's own unit: the largest, what 99 in 100 do not exceed, the median; the largest in
-    units in the last place; what the cosine lacks of 1. Beside them what was allowed, and Keras' own largest error.
-    They fit a terminal of 80 columns.
-    """
-    tables: dict[tuple[str, str], Table] = {}
-    for figure in verdict.parity:
-        key = (figure.artifact, figure.output)
-        table = tables[key] = tables.get(key) or _empty_table(*key)
-        style = "" if figure.largest_absolute <= figure.budget else "bold red"
-        cells = [*_spread(figure), _short(figure.scale), _short(figure.budget), _short(figure.keras), figure.rule]
-        table.add_row(str(figure.batch), *cells, style=style)
-    return Group(*tables.values())
-
-
-def _empty_table(artifact: str, output: str) -> Table:
-    title = escape(f"{artifact} output {output!r}: error against the reference")
-    table = Table(title=title, title_justify="left", box=None, padding=(0, 1), pad_edge=False, collapse_padding=True)
-    for column in ("batch", "largest", "99 %", "median", "ulps", "1-cos", "scale", "budget", "Keras'"):
-        table.add_column(column, justify="right", min_width=7 if column != "batch" else 5, no_wrap=True)
-    table.add_column("rule", no_wrap=True)
-    return table
-
-
-def _spread(figure: ParityFigure) -> list[str]:
-    if figure.errors is None:
-        return [_short(figure.largest_absolute), "", "", "", ""]
-    absolute, ulps = figure.errors.absolute, figure.errors.ulps
-    spread = (absolute.largest, absolute.percentile_99, absolute.median, ulps.largest, 1 - figure.errors.cosine)
-    return [_short(value) for value in spread]
-
-
-def _short(value: float) -> str:
-    return f"{value:.2g}"
 
 
 def _is_plain(artifact: Path) -> bool:

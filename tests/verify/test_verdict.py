@@ -10,7 +10,8 @@ from pipeline import bundle
 from pipeline.errors import BadInput
 from pipeline.records import Plan, Verdict
 from pipeline.verify import verdict
-from pipeline.verify.verdict import figures_table, verify_by, verify_directory, verify_file
+from pipeline.verify.render import figures_table
+from pipeline.verify.verdict import verify_by, verify_directory, verify_file
 from pipeline.version import WHEEL
 from tests.small_bundle import KERNEL, onnx_model, write_bundle, write_manifest, write_truth
 
