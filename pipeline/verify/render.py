@@ -14,6 +14,8 @@ from pipeline.verify.verdict import ARTIFACT_OF
 # Above `summary_table`: a title of the table itself is broken where the table is narrower.
 SUMMARY = "error against the reference, where it is closest to its budget"
 _FILES = "the files and the manifest"
+# Keras answers for `model.keras` where the model is at hand (`keras_file_half.py`): in no half's process.
+_OF_KERAS, _KERAS = "keras ", "model.keras in Keras, the model asked again"
 
 
 def short_text(verdict: Verdict) -> str:
@@ -32,11 +34,12 @@ def _by_subject(verdict: Verdict) -> Iterator[tuple[str, list[Check]]]:
     checks: list[Check] = []
     told: set[str] = set()
     for check in verdict.checks:
-        if check.name in ARTIFACT_OF:
+        begun = ARTIFACT_OF.get(check.name, _KERAS if check.name.startswith(_OF_KERAS) and subject != _KERAS else None)
+        if begun is not None:
             yield subject, checks
-            subject, checks = ARTIFACT_OF[check.name], []
-            subject = f"{subject}, the model asked again" if subject in told else subject
+            subject = f"{begun}, the model asked again" if begun in told else begun
             told.add(subject)
+            checks = []
         checks.append(check)
     yield subject, checks
 

@@ -110,13 +110,15 @@ def test_the_rule_and_the_effort_stay_in_the_first_lines() -> None:
 def test_the_same_said_twice_is_told_once() -> None:
     """A model that is asked again finds what the bundle's own truth has found."""
     checks = (Check(name="onnxruntime stays alive", passed=True), Check(name="outputs", passed=False, detail="other"))
-    verdict = Verdict(subject="views", checks=checks * 2, not_judged=("zeros",) * 2)
+    keras = tuple(Check(name=f"keras {name}", passed=True) for name in ("runs every case", "output 'y' within budget"))
+    verdict = Verdict(subject="views", checks=(*checks, *checks, *keras), not_judged=("zeros",) * 2)
     assert short_text(verdict).splitlines() == [
         "views: FAILED",
         "  FAIL outputs: other",
         "  not judged: zeros",
         "  ok   1 of 2 checks of model.onnx in onnxruntime",
         "  ok   1 of 2 checks of model.onnx in onnxruntime, the model asked again",
+        "  ok   2 checks of model.keras in Keras, the model asked again",
     ]
 
 
