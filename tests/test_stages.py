@@ -355,7 +355,7 @@ def test_what_zeros_would_hide_is_seen_before_publishing(tmp_path, monkeypatch) 
         pipeline.export_bundle(model, tmp_path / "lost", options=ONNX_ONLY)
     assert "\n" not in str(refused.value)
     assert not (tmp_path / "lost").exists()
-    (left,) = (tmp_path / "failures").iterdir()
+    (left,) = (tmp_path / "build" / "failures").iterdir()
     assert {"inputs.npz", "onnx.npz", "verdict.txt", "bundle"} <= {path.name for path in left.iterdir()}
 
 

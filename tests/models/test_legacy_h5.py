@@ -19,9 +19,9 @@ import pytest
 from keras import layers
 
 from pipeline.errors import BadInput
-from pipeline.graph.describe import describe
 from pipeline.models.reference import build_model, resolve
 from pipeline.models.weights_file import WeightsFile
+from pipeline.oracle.describe import describe
 
 Config = dict[str, Any]
 
