@@ -13,6 +13,7 @@ from typing import Any
 
 import keras
 import numpy as np
+import pytest
 import tensorflow as tf
 from keras import layers
 
@@ -273,6 +274,7 @@ class OfOneLayer(keras.Model):
         return self.dense(x)
 
 
+@pytest.mark.matrix
 def test_an_export_leaves_no_trace_in_an_idle_model_or_process(tmp_path: Path) -> None:
     """Losses, counters, nodes and flags of every layer, numbers of Python's `random` and the environment."""
     signed = dataclasses.replace(QUICK, input_signature={"x": (None, 6)})

@@ -53,6 +53,7 @@ def folder(tmp_path, monkeypatch) -> Path:
     return tmp_path
 
 
+@pytest.mark.matrix
 def test_functions_of_one_file_have_bundles_of_their_own(capsys, folder) -> None:
     """And the twin has one where both go to one folder."""
     assert run(capsys, "export", "one/net.py:build", "one/net.py:triplet", *QUICK)[0] == 0
@@ -88,6 +89,7 @@ def test_a_name_is_for_one_model(capsys, folder) -> None:
     assert "--name is for one model" in err
 
 
+@pytest.mark.matrix
 def test_trained_weights_of_another_file_are_neither_taken_nor_replaced(capsys, folder) -> None:
     """What the refusal prints is typed as it stands."""
     for place, threshold in (("one", 0.5), ("two", 0.4)):
@@ -107,6 +109,7 @@ def test_trained_weights_of_another_file_are_neither_taken_nor_replaced(capsys, 
     assert run(capsys, "export", "two/net.py:task", *QUICK)[0] == 0
 
 
+@pytest.mark.matrix
 def test_what_changed_since_it_was_trained_is_trained_again_as_the_hint_says(capsys, folder) -> None:
     """With the options that the model was given, the variant too."""
     (folder / "one/net.py").write_text(TRAINED.format(threshold=0.5))
@@ -121,6 +124,7 @@ def test_what_changed_since_it_was_trained_is_trained_again_as_the_hint_says(cap
     assert run(capsys, "export", *given, *QUICK)[0] == 0
 
 
+@pytest.mark.matrix
 def test_what_a_failed_verdict_says_to_see_it_again_is_typed_as_it_stands(capsys, folder) -> None:
     """With the model that it was held against, without which it would pass."""
     given = ("one/net.py:build", "--name", "mine")

@@ -125,6 +125,7 @@ def test_a_tasks_data_refuse_no_model_of_static_batch(
     assert any("samples have 10 rows, the model takes 16" in line for line in truth.not_judged) != are_judged
 
 
+@pytest.mark.matrix
 def test_a_model_of_other_weights_does_not_pass_against_the_bundle(model, bundle) -> None:
     """`verify_bundle(directory, model)` asks the model what it says now."""
     assert pipeline.verify_bundle(bundle, model).passed
@@ -195,7 +196,8 @@ def test_a_custom_layer_that_does_not_serialise_still_exports(tmp_path) -> None:
     assert pipeline.verify_bundle(tmp_path / "m").passed
 
 
-@pytest.mark.parametrize("moment_s", [3.5, pytest.param(5.0, marks=pytest.mark.matrix)])
+@pytest.mark.matrix
+@pytest.mark.parametrize("moment_s", [3.5, 5.0])
 def test_a_killed_export_leaves_the_old_bundle_or_the_new_one(tmp_path, monkeypatch, moment_s: float) -> None:
     """SIGKILL at some moment; afterwards the bundle is whole and verifies, and the next run leaves no litter."""
     target = tmp_path / "bundles" / "m"

@@ -128,7 +128,7 @@ def test_an_onnx_file_whose_weights_are_missing_does_not_pass(model, copy) -> No
 @pytest.mark.parametrize(
     "name", sampled(["siamese_tower_with_dropout", "masked_encoder_decoder", "bidirectional_twice"], 3)
 )
-@pytest.mark.parametrize("least", [0, 200])
+@pytest.mark.parametrize("least", sampled([0, 200], 2))
 def test_models_convert_alike_with_their_weights_as_inputs(name: str, least: int, tmp_path, monkeypatch) -> None:
     """Convolutions, recurrent layers, all of their weights or only the larger ones."""
     monkeypatch.setattr(large_weights, "MOST_BYTES", 0)

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import keras
+import pytest
 from keras import layers
 
 import pipeline
 
 
+@pytest.mark.matrix
 def test_a_submodels_unread_output_keeps_its_weights_in_the_map(tmp_path) -> None:
     """A pooled output beside the sequence that is used, as a BERT has it: called twice, and asked of nobody."""
     words = keras.Input((5, 4), name="words")

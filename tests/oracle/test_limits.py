@@ -83,6 +83,7 @@ class Endless(layers.Layer):
         return ops.while_loop(lambda y: ops.any(ops.sum(y * y) > -1.0), lambda y: [y / 2.0], [x])[0]
 
 
+@pytest.mark.matrix
 def test_a_model_that_never_answers_is_refused_before_every_signature_was_tried(tmp_path, monkeypatch) -> None:
     """Each try takes as long as its limit: thirty would take an hour."""
     monkeypatch.setattr(asking_model, "_LEAST_S", 1.0)

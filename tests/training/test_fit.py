@@ -68,6 +68,7 @@ def test_a_seed_is_of_the_initial_weights_too(tmp_path: Path) -> None:
     np.testing.assert_array_equal(kernels[0], np.asarray(build_model(subject()).get_layer("seen").kernel))
 
 
+@pytest.mark.matrix
 def test_two_seeds_have_no_drawn_samples_in_common(tmp_path: Path) -> None:
     """Where a task draws them afresh for each epoch, and by numpy's own generator."""
     asked: list[int] = []

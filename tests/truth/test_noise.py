@@ -67,6 +67,7 @@ def test_an_output_made_of_little_moves_by_much() -> None:
     assert np.abs(noisy - plain).max() > 0.1
 
 
+@pytest.mark.matrix
 def test_a_sum_that_cancels_moves_in_some_draw() -> None:
     """Where all signs are alike the noise on its terms cancels as they do."""
     x = keras.Input((3,), name="x")

@@ -318,6 +318,7 @@ def give_a_copy(proto: onnx.ModelProto, weight: str) -> None:
     reader.input[list(reader.input).index(weight)] = copy.name
 
 
+@pytest.mark.matrix
 def test_a_weight_that_no_case_moves_fails_by_its_name(deep: Path, tmp_path: Path) -> None:
     """The rounds are gone, and nothing says why."""
     truth = bundle.read_truth(deep)

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import psutil
+import pytest
 
 from pipeline.verify.verdict import tensorflow_ready, verify_directory
 from tests.verify.test_savedmodel_half import bundle_with
 
 
+@pytest.mark.matrix
 def test_a_half_that_waited_says_what_a_fresh_one_says(tmp_path) -> None:
     """And ends with its answer."""
     bundle = bundle_with(tmp_path / "views")

@@ -127,7 +127,7 @@ def test_a_copy_that_is_equal_shows_where_the_weight_is_moved(tmp_path) -> None:
         pytest.param("masked_encoder_decoder", marks=pytest.mark.matrix),
         "not_a_number_in_the_branch_not_taken",
         "labels_resized",
-        "network_over_time",
+        pytest.param("network_over_time", marks=pytest.mark.matrix),
     ],
 )
 def test_nothing_differs_in_a_sound_file(name: str, tmp_path) -> None:

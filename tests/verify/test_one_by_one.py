@@ -42,7 +42,7 @@ def without_names(proto: onnx.ModelProto) -> None:
         node.name = ""
 
 
-@pytest.mark.parametrize(("places", "groups"), [((0, 1), 32), ((4,), 2)])
+@pytest.mark.parametrize(("places", "groups"), [pytest.param((0, 1), 32, marks=pytest.mark.matrix), ((4,), 2)])
 def test_weights_that_are_not_followed_are_named(places, groups, tmp_path: Path, monkeypatch) -> None:
     """Two of five, and one whose rounds are also those of two others; in one go, and by halves."""
     monkeypatch.setattr(one_by_one, "_GROUPS", groups)

@@ -58,7 +58,7 @@ def endless_bundle(folder: Path, *, has_saved_model: bool) -> None:
 @pytest.mark.parametrize(
     ("code", "children", "kind"),
     [
-        (JOB, 1, signal.SIGKILL),
+        pytest.param(JOB, 1, signal.SIGKILL, marks=pytest.mark.matrix),
         pytest.param(WORKER, 1, signal.SIGKILL, marks=pytest.mark.matrix),
         pytest.param(HALF, 1, signal.SIGKILL, marks=pytest.mark.matrix),
         pytest.param(HALF, 1, signal.SIGTERM, marks=pytest.mark.matrix),
