@@ -16,9 +16,9 @@ from pathlib import Path
 
 CHECKOUT = Path(__file__).parents[1]
 
-# Reading, judging and running what lies on disk, the graph, own models, processes, the command line and a few exports:
-# a release of Python breaks what uses its own library, not how one more layer is converted. Two minutes on two cores.
-_ROOMS = ("deploy", "graph", "measure", "models", "report", "verify", "weight_map", "workers")
+# Reading and running what lies on disk, own models, processes, the command line and a few exports: a release of Python
+# breaks what uses its own library, not how one more layer is converted.
+_ROOMS = ("deploy", "measure", "models", "report", "weight_map", "workers")
 _FILES = ("array_archive", "audit", "bundle", "cases", "cli", "doctor", "errors", "fuzz", "publish", "quiet", "samples")
 FAST_HALF = (*(f"tests/{room}" for room in _ROOMS), *(f"tests/test_{file}.py" for file in _FILES))
 
