@@ -49,7 +49,7 @@ _REFERENCE = (
     "A registered name (`shared-layers list`), package.module:function, file.py:function, a .keras or .h5 file."
 )
 ReferenceArgument = Annotated[str, typer.Argument(metavar="MODEL", help=_REFERENCE)]
-ReferencesArgument = Annotated[list[str], typer.Argument(metavar="MODEL...", help=_REFERENCE)]
+ReferencesArgument = Annotated[list[str], typer.Argument(metavar="MODEL", help=_REFERENCE)]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print the result for a program.")]
 ReplaceOption = Annotated[bool, typer.Option("--replace", help="Replace what lies there of another model, too.")]
 FailuresOption = Annotated[
@@ -173,7 +173,7 @@ def export(
 @taking_a_model
 def verify(
     bundles: Annotated[
-        list[str], typer.Argument(metavar="BUNDLE...", help="A bundle's folder, or the model's reference.")
+        list[str], typer.Argument(metavar="BUNDLE", help="A bundle's folder, or the model's reference.")
     ],
     given: ModelOptions,
     model: Annotated[
@@ -234,7 +234,7 @@ def bench(
     given: ModelOptions,
     models: Annotated[
         list[str] | None,
-        typer.Argument(metavar="MODEL...", help=f"Exported before (default: all registered). {_REFERENCE}"),
+        typer.Argument(metavar="MODEL", help=f"Exported before (default: all registered). {_REFERENCE}"),
     ] = None,
     device: Annotated[Literal["cpu", "gpu"], typer.Option("--device", help="Where.")] = "cpu",
     quick: Annotated[bool, typer.Option("--quick", help="Fewer processes and rounds.")] = False,
@@ -258,7 +258,7 @@ def bench(
 @taking_a_model
 def report(
     given: ModelOptions,
-    models: Annotated[list[str] | None, typer.Argument(metavar="MODEL...", help="Models (default: all).")] = None,
+    models: Annotated[list[str] | None, typer.Argument(metavar="MODEL", help="Models (default: all).")] = None,
     svg: Annotated[Path | None, typer.Option("--svg", metavar="FILE", help="Draw it for a page instead.")] = None,
 ) -> None:
     """Print what sharing saves and costs, from the figures on disk."""
