@@ -474,7 +474,7 @@ def verify(
     directory = Path(text)
     if not directory.exists() and text in registered():
         directory = EXPORTED / text
-    elif not directory.is_dir() and (":" in text or text.endswith(".keras")):
+    elif not directory.is_dir() and _is_reference(text):
         directory = EXPORTED / bundle_name(Reference(text) if reference is None else replace(reference, text=text))
     model = None if reference is None else _trained(reference)
     rows = None if reference is None else _samples(reference)
@@ -486,6 +486,16 @@ def verify(
     words += [] if truth is None else ["--truth", str(truth)]
     words += [] if reference is None else ["--model", reference.text, *reference.options]
     return verdict, left_behind(name, verdict, directory, shlex.join(words), failures)
+
+
+def _is_reference(text: str) -> bool:
+    """Whether a text that is no folder is meant as a model's reference."""
+    if ":" in text or not Path(text).suffix:
+        return ":" in text
+    load_tensorflow()
+    from pipeline.models.reference import MODEL_FILES
+
+    return text.endswith(MODEL_FILES)
 
 
 def _trained(reference: Reference) -> keras.Model:
@@ -549,13 +559,23 @@ def _compared(reference: Reference, sizes: Mapping[str, int], told: Callable[[st
 
 
 def _make_twin(reference: Reference, shared: Path, unshared: Path, told: Callable[[str], None]) -> None:
-    """Export the twin of a user's model, unless one lies there that is no older than the bundle."""
-    from pipeline.bundle import MANIFEST, read_manifest
+    """Export the twin of a user's model, unless one lies there that is no older than the bundle.
+
+    Raises:
+        BadInput: if there is no bundle, or it or the twin that lies there is of another source.
+    """
+    from pipeline.bundle import MANIFEST, read_manifest, source_of
 
     try:
         manifest = read_manifest(shared)
     except BadInput as error:
         raise BadInput(f"{error}; run `{reference.command('export')}` first") from error
+    subject = resolve(reference)
+    for folder, more in ((shared, ()), (unshared, ("--variant", "unshared"))):
+        other = subject.source(folder).other(source_of(folder))
+        if other is not None:
+            again = reference.command("export", *more, "--replace")
+            raise BadInput(f"{folder} is the bundle of {other}: run `{again}` to replace it")
     of_twin = unshared / MANIFEST
     if of_twin.is_file() and of_twin.stat().st_mtime >= (shared / MANIFEST).stat().st_mtime:
         return

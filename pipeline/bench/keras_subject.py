@@ -18,12 +18,15 @@ from keras import tree  # noqa: E402
 
 from pipeline.bench.subjects import INPUT_SEED, Work, artifact_of, feed_of, work_of  # noqa: E402
 from pipeline.bench.tensorflow_device import blocking, device_of, require_device  # noqa: E402
+from pipeline.bundle import read_manifest  # noqa: E402
+from pipeline.cases import free_axes  # noqa: E402
+from pipeline.graph.call import name_outputs  # noqa: E402
 from pipeline.models import registry  # noqa: E402
 from pipeline.models.keras_file import load_keras_file  # noqa: E402
 from pipeline.models.reference import resolve  # noqa: E402
 from pipeline.models.task import Arrays, FitPlan, Task  # noqa: E402
-from pipeline.records import Subject  # noqa: E402
-from pipeline.training.named import output_names, packed_inputs  # noqa: E402
+from pipeline.records import Signature, Subject  # noqa: E402
+from pipeline.training.named import packed_inputs  # noqa: E402
 from pipeline.training.step_tensorflow import compiled_training_step  # noqa: E402
 
 # What a model without a plan is trained by here: any loss and optimiser do for timing, none for learning.
@@ -32,11 +35,15 @@ _STAND_IN = FitPlan(loss="mean_squared_error", optimizer=lambda steps: keras.opt
 
 @dataclass(frozen=True)
 class _Lesson:
-    """What a training step is made on: a plan, one batch, and what a reader of its figures must know."""
+    """What a training step is made on: a plan, one batch, and what a reader of its figures must know.
+
+    `sizes` are those of the batch's free axes where the task's own samples have others than were asked for.
+    """
 
     plan: FitPlan
     arrays: Arrays
     note: str = ""
+    sizes: dict[str, int] | None = None
 
 
 def open_subject(subject: Subject) -> Callable[[], Work]:
@@ -69,8 +76,9 @@ def _open_inference(subject: Subject, feed: dict[str, np.ndarray]) -> Work:
 def _open_training_step(subject: Subject, lesson: _Lesson) -> Work:
     with tf.device(require_device(subject)):
         model = load_keras_file(artifact_of(subject))  # one of its own: a step changes its weights
+        name_outputs(model, [spec.name for spec in _signature(subject).outputs])  # which the file of a twin has lost
         step = compiled_training_step(model, lesson.plan, lesson.arrays)
-    return work_of(subject, blocking(step, subject), _variables_device(model, subject), lesson.note)
+    return work_of(subject, blocking(step, subject), _variables_device(model, subject), lesson.note, lesson.sizes)
 
 
 @functools.cache  # the batch sizes of an inference share one model, as they do where it is served
@@ -93,7 +101,22 @@ def _lesson(subject: Subject) -> _Lesson:
     samples = None if subject.reference is None else _training_samples(subject.reference, subject.imports)
     if samples is None:
         return _Lesson(task.fit, _random_samples(subject), "no data in the task: random inputs and targets stand in")
-    return _Lesson(task.fit, samples.take(np.arange(subject.batch) % len(samples)))
+    batch = samples.take(np.arange(subject.batch) % len(samples))
+    sizes = _sizes(batch, _signature(subject))
+    if sizes == subject.sizes:
+        return _Lesson(task.fit, batch)
+    note = f"on the task's own samples, {', '.join(f'{axis} {size}' for axis, size in sizes.items())}"
+    return _Lesson(task.fit, batch, note, sizes)
+
+
+def _sizes(arrays: Arrays, signature: Signature) -> dict[str, int]:
+    """The sizes of free axes that samples have."""
+    free = free_axes(signature)
+    sizes: dict[str, int] = {}
+    for spec in signature.inputs:
+        shape = arrays.inputs[spec.name].shape if spec.name in arrays.inputs else ()
+        sizes |= {axis: size for axis, size in zip(spec.shape, shape, strict=False) if axis in free}
+    return sizes
 
 
 @functools.cache
@@ -117,8 +140,12 @@ def _random_samples(subject: Subject) -> Arrays:
     rng = np.random.default_rng((INPUT_SEED, subject.batch))
     feed = feed_of(subject)
     answers = tree.flatten(model(packed_inputs(model, feed), training=False))
-    names = output_names(model)
+    names = [spec.name for spec in _signature(subject).outputs]
     return Arrays(feed, {n: rng.random(a.shape).astype("float32") for n, a in zip(names, answers, strict=True)})
+
+
+def _signature(subject: Subject) -> Signature:
+    return read_manifest(Path(subject.path)).signature
 
 
 def _variables_device(model: keras.Model, subject: Subject) -> str:

@@ -141,7 +141,8 @@ def _manifest(compared: Compared, variant: Literal["shared", "unshared"]) -> Man
         return read_manifest(compared.bundle(variant))
     except BadInput as error:
         twin = " --variant unshared" if variant == "unshared" else ""
-        raise BadInput(f"{error}; run `shared-layers export {compared.name}{twin}` first") from error
+        model = compared.reference or compared.name
+        raise BadInput(f"{error}; run `shared-layers export {model}{twin}` first") from error
 
 
 def _missing(manifests: Iterable[Manifest], runtime: Runtime) -> str | None:

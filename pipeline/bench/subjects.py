@@ -28,7 +28,8 @@ ARTIFACTS = {"keras": "model.keras", "saved_model": "saved_model", "onnxruntime"
 class Work:
     """A subject that is ready: `run` does its work once and returns when the device is done.
 
-    `device` is the one that is really used; `note` what a reader of its figures must know.
+    `device` is the one that is really used; `note` what a reader of its figures must know; `sizes` those of free axes
+    where they are not the subject's.
     """
 
     run: Callable[[], object]
@@ -36,12 +37,15 @@ class Work:
     parameters: int
     file_bytes: int
     note: str = ""
+    sizes: dict[str, int] | None = None
 
 
-def work_of(subject: Subject, run: Callable[[], object], device: str, note: str = "") -> Work:
+def work_of(
+    subject: Subject, run: Callable[[], object], device: str, note: str = "", sizes: dict[str, int] | None = None
+) -> Work:
     """The work of a subject, with what its bundle's manifest says of the file that was loaded."""
     manifest = read_manifest(Path(subject.path))
-    return Work(run, device, manifest.parameters.stored, _file_bytes(manifest, ARTIFACTS[subject.runtime]), note)
+    return Work(run, device, manifest.parameters.stored, _file_bytes(manifest, ARTIFACTS[subject.runtime]), note, sizes)
 
 
 def feed_of(subject: Subject) -> dict[str, np.ndarray]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import keras
@@ -47,6 +47,18 @@ def output_names(model: keras.Model) -> tuple[str, ...]:
         # A second output of a name must not take the name that another output has by itself.
         names.append(name if name not in {*names, *inputs} else unused_name(name, {*names, *inputs, *wanted}))
     return tuple(names)
+
+
+def name_outputs(model: keras.Model, names: Sequence[str]) -> None:
+    """Call the outputs of a model of ours by other names than those of the layers that they come from.
+
+    Where outputs are a dict, their keys stay their names. No `.keras` file keeps this.
+
+    Args:
+        model: one that no user holds: it is changed.
+        names: of the outputs, in the order of `model.outputs`.
+    """
+    required_graph(model).output_names = list(names)
 
 
 def renamed_outputs(model: keras.Model) -> dict[str, str]:

@@ -7,9 +7,10 @@ from typing import Any
 
 import keras
 
+from pipeline.graph.call import name_outputs
 from pipeline.graph.flatten import input_names, unused_name
 from pipeline.graph.fresh import copy_state, fresh_layer
-from pipeline.graph.read import CallGraph, CallSite, read
+from pipeline.graph.read import CallGraph, CallSite, read, required_graph
 from pipeline.graph.rebuild import rebuild, renamed_operation
 
 
@@ -25,7 +26,8 @@ def unshare(model: keras.Model) -> keras.Model:
     """The same graph with one layer instance for each call site, the weights copied to every one.
 
     The first call site of `conv2d` keeps its name, the second is `conv2d_call_2`. Layers of submodels lie in the twin's
-    one graph. The model itself is untouched: the twin has no layer in common with it.
+    one graph. Its outputs have the names of the model's. The model itself is untouched: the twin has no layer in common
+    with it.
 
     Args:
         model: a functional or sequential model.
@@ -45,6 +47,7 @@ def twin_of(model: keras.Model) -> Twin:
     graph = read(model)
     layers = _layers(graph)
     twin = rebuild(graph, lambda site: layers[id(site.layer), site.number])
+    name_outputs(twin, required_graph(model).output_names)  # what a task calls its targets, and a user the outputs
     for site in graph.sites:
         if site.is_layer:
             copy_state(site.layer, layers[id(site.layer), site.number])

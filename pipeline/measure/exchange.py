@@ -19,7 +19,8 @@ class Opened(Protocol):
     """A subject that is ready to run: what a worker needs to know of it.
 
     `run` does the work once and returns when the device is done. `device` is the one that is really used, `parameters`
-    the number of stored weights' elements, `file_bytes` the size of what was loaded, `note` what a reader must know.
+    the number of stored weights' elements, `file_bytes` the size of what was loaded, `note` what a reader must know,
+    `sizes` those of free axes where they are not the subject's.
     """
 
     @property
@@ -36,6 +37,9 @@ class Opened(Protocol):
 
     @property
     def note(self) -> str: ...  # noqa: D102
+
+    @property
+    def sizes(self) -> dict[str, int] | None: ...  # noqa: D102
 
 
 # A loader gets ready what is not the subject's own cost (its runtime's devices, its inputs); what it returns then loads
@@ -72,13 +76,17 @@ REQUEST: TypeAdapter[Request] = TypeAdapter(Annotated[Request, Field(discriminat
 
 
 class TimedSubject(Record):
-    """The samples of one subject in one process, seconds a call; each is the mean of `repeats` calls."""
+    """The samples of one subject in one process, seconds a call; each is the mean of `repeats` calls.
+
+    `sizes` are those of free axes where they are not the subject's.
+    """
 
     key: str
     device_used: str
     repeats: int
     samples_s: tuple[float, ...]
     note: str = ""
+    sizes: dict[str, int] | None = None
 
 
 class TimingResult(Record):

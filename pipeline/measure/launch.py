@@ -86,6 +86,8 @@ def _run(command: list[str], environ: dict[str, str], log: IO[bytes], watch: _Wa
         process.kill()
         process.wait()
         close_stdin(process)
+        if process.stdout is not None:
+            process.stdout.close()
     return (None if is_late.is_set() else status), watch.step
 
 

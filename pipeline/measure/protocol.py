@@ -123,9 +123,10 @@ def _collect(subjects: tuple[Subject, ...], results: list[TimingResult]) -> tupl
     cells = []
     for subject in subjects:
         timed = [found[subject.key] for found in by_key]
+        sizes = timed[0].sizes
         cells.append(
             CellSamples(
-                subject=subject,
+                subject=subject if sizes is None else subject.model_copy(update={"sizes": sizes}),
                 device_used=timed[0].device_used,
                 samples_s=tuple(one.samples_s for one in timed),
                 repeats=tuple(one.repeats for one in timed),

@@ -83,7 +83,14 @@ def _timing(request: TimingRequest) -> TimingResult:
         opened.append(load(subject)())
     samples, repeats = time_opened(request, opened, report)
     timed = tuple(
-        TimedSubject(key=subject.key, device_used=work.device, repeats=calls, samples_s=tuple(seconds), note=work.note)
+        TimedSubject(
+            key=subject.key,
+            device_used=work.device,
+            repeats=calls,
+            samples_s=tuple(seconds),
+            note=work.note,
+            sizes=work.sizes,
+        )
         for subject, work, calls, seconds in zip(request.subjects, opened, repeats, samples, strict=True)
     )
     return TimingResult(environment=environment(_one_device([work.device for work in opened])), timed=timed)

@@ -26,6 +26,8 @@ from pipeline.records import Source
 _SEED = 0
 # Functions whose names say nothing of what they build: the file's does.
 _UNTOLD = ("build", "model", "task")
+# Files that hold a whole model.
+MODEL_FILES = (".keras", *legacy_h5.ENDINGS)
 _MANIFEST, _OF_BUNDLE = "manifest.json", "model.keras"  # in a bundle of ours
 
 
@@ -141,7 +143,7 @@ def _registered(name: str, data: Path | None) -> _Found:
 
 
 def _own(reference: str) -> _Found:
-    if reference.endswith((".keras", *legacy_h5.ENDINGS)):
+    if reference.endswith(MODEL_FILES):
         return _keras_file(Path(reference))
     if ":" in reference:
         return _builder(reference)
@@ -258,7 +260,7 @@ def _refuse_name(name: str) -> None:
 
 
 def _refuse_weights(weights: Path, reference: str) -> None:
-    if reference.endswith((".keras", *legacy_h5.ENDINGS)):
+    if reference.endswith(MODEL_FILES):
         raise BadInput(f"--weights fills a builder's model, and {reference} brings its own: leave --weights out")
     if weights.suffix in legacy_h5.ENDINGS and not weights.name.endswith(ENDINGS):
         raise BadInput(

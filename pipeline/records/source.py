@@ -17,9 +17,15 @@ class Source(Record):
     text: str
     sha256: str
 
-    def why_kept(self, found: Source | None) -> str | None:
-        """Why a model of this source may not replace what is of `found`; None where that is the same or not known."""
+    def other(self, found: Source | None) -> str | None:
+        """What `found` is called beside this source; None where it is the same or not known."""
         if found is None or found.sha256 == self.sha256:
             return None
-        other = f"another {found.text}" if found.text == self.text else found.text
+        return f"another {found.text}" if found.text == self.text else found.text
+
+    def why_kept(self, found: Source | None) -> str | None:
+        """Why a model of this source may not replace what is of `found`; None where that is the same or not known."""
+        other = self.other(found)
+        if other is None:
+            return None
         return f"{other}: give this one a name of its own by --name NAME, or replace that one by --replace"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shlex
 from pathlib import Path
 
+import keras
 import pytest
 
 from pipeline.bench import run as bench_run
@@ -16,13 +17,24 @@ from tests.test_cli import run
 
 OWN = """
 import keras
+import numpy as np
 from keras import layers
+from pipeline import Arrays, FitPlan, Task
 
 
 def build():
     x = keras.Input((None, 4), name="x")
     dense = layers.Dense(4, name="shared")
-    return keras.Model(x, dense(layers.Activation("tanh")(dense(x))))
+    return keras.Model(x, dense(layers.Activation("tanh")(dense(x))), name="own")
+
+
+def data():
+    rows = Arrays({"x": np.ones((32, 7, 4), "float32")}, {"shared": np.ones((32, 7, 4), "float32")})
+    return rows, rows
+
+
+def task():
+    return Task(build, data=data, fit=FitPlan("mean_squared_error", lambda steps: keras.optimizers.Adam()))
 """
 
 
@@ -33,23 +45,54 @@ def test_its_twin_is_made_and_its_sizes_are_told(capsys, tmp_path: Path, monkeyp
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(bench_run, "QUICK", Effort(1, 2, 0.1, {"onnxruntime": 1}))
     (tmp_path / "own.py").write_text(OWN)
-    wanted = ("bench", "own.py:build", "--quick", "--size", "time=16")
+    wanted = ("bench", "own.py:task", "--quick", "--size", "time=16")
     status, _, err = run(capsys, *wanted)
     assert status == 2
     hint = err[err.index("run `") + 5 : err.rindex("`")]
-    assert hint == "shared-layers export own.py:build"
+    assert hint == "shared-layers export own.py:task"
     assert run(capsys, *shlex.split(hint)[1:])[0] == 0
     status, out, err = run(capsys, *wanted)
     assert status == 0
     told = err.splitlines()
-    assert told[0] == "exporting the unshared twin of own.py:build"
+    assert told[0] == "exporting the unshared twin of own.py:task"
     assert told[1] == "own is timed at x_time=16"
     assert told[2].startswith("measuring takes about ")
     assert "at x_time 16" in " ".join(out.split())
     twin = read_manifest(tmp_path / "build/own/unshared/bundle")
     assert (twin.variant, twin.parameters.stored) == ("unshared", 40)
     record = read_record(tmp_path / "benchmarks/results/own/cpu-quick/measurements.json", Measurements)
-    assert {tuple(cell.subject.sizes.items()) for cell in record.cells} == {(("x_time", 16),)}
+    sizes = {(cell.subject.work, tuple(cell.subject.sizes.items()), cell.note) for cell in record.cells}
+    own = "on the task's own samples, x_time 7"
+    assert sizes == {("inference", (("x_time", 16),), ""), ("training_step", (("x_time", 7),), own)}
+    assert own in " ".join(out.split())
     status, _, err = run(capsys, *wanted)
     assert status == 0
     assert "exporting" not in err
+
+
+def test_a_bundle_of_another_source_is_not_timed(capsys, tmp_path: Path, monkeypatch) -> None:
+    """Neither the bundle nor the twin; the hint is a command."""
+    monkeypatch.chdir(tmp_path)
+    for folder in ("a", "b"):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / "own.py").write_text(OWN)
+    assert run(capsys, "export", "a/own.py:build", "--effort", "quick")[0] == 0
+    status, _, err = run(capsys, "bench", "b/own.py:build", "--quick")
+    assert status == 2
+    assert "exported/own is the bundle of another own.py:build: run `" in err
+    assert "`shared-layers export b/own.py:build --replace`" in err
+    twin = ("export", "a/own.py:build", "--effort", "quick", "--variant", "unshared")
+    assert run(capsys, *twin)[0] == 0
+    assert run(capsys, "export", "b/own.py:build", "--effort", "quick", "--replace")[0] == 0
+    status, _, err = run(capsys, "bench", "b/own.py:build", "--quick")
+    assert status == 2
+    assert "`shared-layers export b/own.py:build --variant unshared --replace`" in err
+
+
+def test_verify_takes_the_reference_of_an_h5_file(capsys, tmp_path: Path, monkeypatch) -> None:
+    """As every command does."""
+    monkeypatch.chdir(tmp_path)
+    x = keras.Input((4,))
+    keras.Model(x, keras.layers.Dense(2)(x)).save("old.h5")
+    assert run(capsys, "export", "old.h5", "--effort", "quick")[0] == 0
+    assert run(capsys, "verify", "old.h5")[0] == 0

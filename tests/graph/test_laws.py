@@ -11,7 +11,7 @@ import tensorflow as tf
 from keras import tree
 
 from pipeline import cases, stages
-from pipeline.graph.call import named_call
+from pipeline.graph.call import named_call, output_names
 from pipeline.graph.flatten import flatten
 from pipeline.graph.read import read, required_graph
 from pipeline.graph.unshare import twin_of, unshare
@@ -123,9 +123,10 @@ def test_the_twin_trains_what_the_model_trains(name: str) -> None:
 
 @every_model
 def test_the_twin_stores_a_copy_for_each_call_site(name: str) -> None:
-    """Its parameters are the sum over call sites, and no two sites read one layer."""
+    """Its parameters are the sum over call sites, no two sites read one layer, and the outputs keep their names."""
     model = BUILDERS[name]()
     twin = unshare(model)
+    assert output_names(twin) == output_names(model)
     assert twin.count_params() == describe(model).parameters.unshared
     assert all(len(sites) == 1 for sites in read(twin).sites_of.values() if sites[0].is_layer)
     assert not {id(w) for w in twin.weights} & {id(w) for w in model.weights}

@@ -24,6 +24,7 @@ class Work:
     parameters: int = 7
     file_bytes: int = 11
     note: str = ""
+    sizes: dict[str, int] | None = None
 
 
 def subject(model: str, variant: str = "shared", batch: int = 1) -> Subject:
