@@ -13,6 +13,7 @@ import tempfile
 from collections.abc import Iterator
 from importlib.util import find_spec
 
+from pipeline.deferred import SKLEARN_WRAPPERS, deferred
 from pipeline.errors import BadInput
 from pipeline.version import WHEEL
 
@@ -45,10 +46,11 @@ def load_tensorflow() -> None:
     if find_spec("tensorflow") is None:
         raise BadInput(f"TensorFlow is needed for this and is not installed: pip install '{WHEEL}[train]'")
     if os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3") == "0":
-        import tensorflow
+        with deferred(SKLEARN_WRAPPERS):
+            import tensorflow
 
         return
-    with _errors_held_back():
+    with _errors_held_back(), deferred(SKLEARN_WRAPPERS):
         import tensorflow
 
         tensorflow.constant(0)

@@ -228,6 +228,20 @@ def export(
         BadInput: if the model can't be built or converted, or a registered one was not trained yet.
         CheckFailed: if an artifact does not compute what Keras computes, or the trained model is below its threshold.
     """
+    from pipeline.oracle.asking import begun
+
+    with begun():
+        return _export(reference, variant, options, output, replaces_others, failures)
+
+
+def _export(
+    reference: Reference,
+    variant: Variant,
+    options: ExportOptions,
+    output: Path | None,
+    replaces_others: bool,
+    failures: Path,
+) -> tuple[Manifest, Path]:
     with stage("model"):
         subject = resolve(reference)
         from pipeline.publish import Labels, publish

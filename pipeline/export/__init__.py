@@ -1,6 +1,6 @@
 """Artifacts of a Keras model in which every weight is stored once."""
 
-from pipeline.export.deferred_sympy import sympy_deferred
+from pipeline.deferred import SYMPY, deferred
 
-with sympy_deferred():
+with deferred(SYMPY):
     import onnx_ir as onnx_ir

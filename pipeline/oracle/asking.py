@@ -202,3 +202,11 @@ def kept() -> Iterator[None]:
             yield
         finally:
             _kept.remove(oracle)
+
+
+@contextlib.contextmanager
+def begun() -> Iterator[None]:
+    """Within this block there is a process that answers already: it loads TensorFlow while its caller does."""
+    with kept():
+        _kept[-1].start()
+        yield
