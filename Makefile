@@ -1,6 +1,6 @@
 # The stages, each a real target: what it reads is what it depends on, and what it leaves is a stamp or a record.
 # `make help` lists them.
-# Variables: MODEL=reference  DEVICE=cpu|gpu  QUICK=1  SIZE="time=128"  OPSET=18  PYTHON=python3.11
+# Variables: MODEL=reference  DEVICE=cpu|gpu  QUICK=1  SIZE="time=128"  BATCH="1 8"  OPSET=18  PYTHON=python3.11
 
 MODELS := two_branch siamese seq2seq
 DEVICE ?= cpu
@@ -8,6 +8,7 @@ QUICK ?=
 OPSET ?= 18
 MODEL ?=
 SIZE ?=
+BATCH ?=
 PYTHON ?= python3
 
 MAKEFLAGS += --no-builtin-rules --no-print-directory
@@ -132,7 +133,7 @@ bench: $(call bench_stamp,$(FORM)) ## benchmark shared models against their twin
 else
 bench: $(if $(filter $(MODEL),$(MODELS)),$(foreach v,shared unshared,$(call export_stamp,$(MODEL),$v))) | gpu-if-asked
 	@$(BENCH_PYTHON) -m pipeline bench "$(MODEL)" --device $(DEVICE) $(if $(filter quick,$(FORM)),--quick) \
-	  $(foreach s,$(SIZE),--size $s)
+	  $(foreach s,$(SIZE),--size $s) $(foreach b,$(BATCH),--batch $b)
 endif
 
 define bench_rule
@@ -255,4 +256,4 @@ clean: ## remove what the stages left; .venv stays
 
 help: ## show this
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
-	@echo "  variables: MODEL=reference  DEVICE=cpu|gpu  QUICK=1  OPSET=18  PYTHON=python3.11"
+	@echo "  variables: MODEL=reference  DEVICE=cpu|gpu  QUICK=1  SIZE=time=128  BATCH=8  OPSET=18  PYTHON=python3.11"

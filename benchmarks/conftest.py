@@ -79,6 +79,9 @@ def replay(benchmark, request: pytest.FixtureRequest) -> Callable[[Subject], Non
     timer = request.node.get_closest_marker("benchmark").kwargs["timer"]
 
     def replay(subject: Subject) -> None:
+        left_out = measured.left_out.get(f"{subject.model}/{subject.work}/batch{subject.batch}")
+        if left_out is not None:
+            pytest.skip(left_out)
         samples = [sample for process in samples_of(measured, subject).samples_s for sample in process]
         timer.load(samples)
         benchmark.extra_info |= extra_info(measured, subject)

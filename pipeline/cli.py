@@ -242,12 +242,23 @@ def bench(
         list[str] | None,
         typer.Option("--size", metavar="AXIS=SIZE", help="Of a free axis: time=128 (default: as users have them)."),
     ] = None,
+    batches: Annotated[
+        list[int] | None,
+        typer.Option("--batch", min=1, help="Of rows in a call (default: 1, 8, 64, but not where a call is long)."),
+    ] = None,
     as_json: JsonOption = False,
 ) -> None:
     """Time shared models against their unshared twins, in pairs, in fresh processes."""
     references = _references(models, given)
     chosen = stages.read_sizes(sizes or ())
-    measurements = stages.bench(references, device, quick, chosen, lambda line: _errors.print(line, soft_wrap=True))
+    measurements = stages.bench(
+        references,
+        device,
+        quick,
+        chosen,
+        lambda line: _errors.print(line, soft_wrap=True),
+        tuple(sorted(set(batches or ()))),
+    )
     if as_json:
         _show(measurements, as_json)
     else:

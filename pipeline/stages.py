@@ -537,6 +537,7 @@ def bench(
     is_quick: bool,
     sizes: Mapping[str, int] | None = None,
     told: Callable[[str], None] = lambda line: None,
+    batches: tuple[int, ...] = (),
 ) -> Measurements:
     """Time exported models against their twins; the figures go to `benchmarks/results/`.
 
@@ -546,6 +547,7 @@ def bench(
         is_quick: fewer processes and rounds.
         sizes: of free axes, by name; those that are not given are chosen (`bench/sizes.py`).
         told: gets a line for what is done before anything is timed.
+        batches: the batch sizes; none: 1, 8 and 64, as far as a call does not take too long.
 
     Raises:
         BadInput: if a bundle is missing, or the device is, or a free axis takes no such size.
@@ -554,7 +556,7 @@ def bench(
     from pipeline.bench.plan import cover
     from pipeline.bench.run import Bench
 
-    models = [_compared(reference, sizes or {}, told) for reference in references]
+    models = [replace(_compared(reference, sizes or {}, told), batches=batches) for reference in references]
     for compared in models:
         chosen = cover(compared, device).subjects[0].sizes
         if chosen:

@@ -126,9 +126,9 @@ def test_an_explicit_verify_always_verifies(tree) -> None:
 
 def test_one_model_is_benchmarked_alone(tree) -> None:
     """An own one through its reference, at the sizes that are asked for; of a registered one what it needs is done."""
-    _, calls, printed = make(tree, "bench", "MODEL=some/file.py:build", "QUICK=1", "SIZE=time=64 width=32")
+    _, calls, printed = make(tree, "bench", "MODEL=some/file.py:build", "QUICK=1", "SIZE=time=64 width=32", "BATCH=4")
     assert calls == [
-        "python -m pipeline bench some/file.py:build --device cpu --quick --size time=64 --size width=32"
+        "python -m pipeline bench some/file.py:build --device cpu --quick --size time=64 --size width=32 --batch 4"
     ], printed
     _, calls, _ = make(tree, "bench", "MODEL=siamese")
     assert {" ".join(call.split()[:2]) for call in calls} == {"train siamese", "export siamese", "python -m"}

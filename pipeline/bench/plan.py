@@ -11,7 +11,6 @@ from pipeline.bench.sizes import sizes_of
 from pipeline.bench.subjects import ARTIFACTS, belongs_to
 from pipeline.bundle import check_file, read_manifest
 from pipeline.errors import BadInput
-from pipeline.measure.protocol import Plan
 from pipeline.records import Manifest, Signature, Subject
 
 Device = Literal["cpu", "gpu"]
@@ -35,6 +34,7 @@ class Compared:
         reference: of its task; None: it has none.
         imports: modules with custom layers.
         sizes: of free axes, those that were asked for (`sizes_of` chooses the others).
+        batches: that were asked for; else 1, 8 and 64, as far as a call does not take too long.
     """
 
     name: str
@@ -43,6 +43,7 @@ class Compared:
     reference: str | None = None
     imports: tuple[str, ...] = ()
     sizes: Mapping[str, int] = field(default_factory=dict)
+    batches: tuple[int, ...] = ()
 
     def bundle(self, variant: Literal["shared", "unshared"]) -> Path:
         """The folder of one variant's bundle."""
@@ -54,22 +55,19 @@ class Effort:
     """How much a run measures: worker processes a runtime, rounds, seconds of timing in each process.
 
     `footprint_processes`: how many fresh processes each footprint is taken in; a runtime that is not named has none.
+    `most_call_s`: batch sizes at which a call takes longer are left out, but for the smallest.
     """
 
     processes: int
     rounds: int
     budget_s: float
     footprint_processes: dict[Runtime, int]
+    most_call_s: float = 1.0
 
 
 # Eight processes of 150 pairs held in A-against-A runs: 95 % intervals of 0.3 to 0.7 % that contained 1.
-FULL = Effort(8, 150, 60.0, {"keras": 3, "saved_model": 3, "onnxruntime": 5})
+FULL = Effort(8, 150, 60.0, {"keras": 3, "saved_model": 3, "onnxruntime": 5}, most_call_s=2.0)
 QUICK = Effort(3, 40, 12.0, {"keras": 1, "saved_model": 1, "onnxruntime": 3})
-
-
-# Seconds in which a worker loads its runtime, and what part of them it takes to load each of its subjects.
-_START_S: dict[Runtime, float] = {"keras": 6.0, "saved_model": 5.0, "onnxruntime": 1.0}
-_START_OF_A_SUBJECT = 0.1
 
 
 @dataclass(frozen=True)
@@ -99,16 +97,9 @@ def cover(compared: Compared, device: Device) -> Coverage:
             continue
         for variant, manifest in manifests.items():
             _check_artifact(compared.bundle(variant), manifest, runtime)
-        subjects += _subjects(compared, runtime, device, sizes, _batches(signature))
+        subjects += _subjects(compared, runtime, device, sizes, _batches(compared, signature))
     seals = {f"{compared.name}/{variant}": manifest.seal for variant, manifest in manifests.items()}
     return Coverage(tuple(subjects), seals, left_out)
-
-
-def timing_plan(subjects: Iterable[Subject], effort: Effort) -> Plan:
-    """How the subjects of one runtime are timed."""
-    return Plan(
-        subjects=tuple(subjects), processes=effort.processes, rounds=effort.rounds, budget_s=effort.budget_s, seed=0
-    )
 
 
 def footprint_subjects(subjects: Iterable[Subject]) -> tuple[Subject, ...]:
@@ -116,19 +107,6 @@ def footprint_subjects(subjects: Iterable[Subject]) -> tuple[Subject, ...]:
     every = tuple(subjects)
     of_any_batch = {subject.model for subject in every if subject.batch == FOOTPRINT_BATCH}
     return tuple(each for each in every if each.batch == FOOTPRINT_BATCH or each.model not in of_any_batch)
-
-
-def seconds_of(subjects: Iterable[Subject], effort: Effort) -> float:
-    """About how long a run takes: what each worker times, and what it takes to start."""
-    every = tuple(subjects)
-    seconds = 0.0
-    for runtime in {subject.runtime for subject in every}:
-        mine = [subject for subject in every if subject.runtime == runtime]
-        footprints = effort.footprint_processes.get(runtime, 0) * len(footprint_subjects(mine))
-        start = _START_S[runtime]
-        seconds += effort.processes * (start * (1 + _START_OF_A_SUBJECT * len(mine)) + effort.budget_s)
-        seconds += footprints * start
-    return seconds
 
 
 def footprint_key(subject: Subject) -> str:
@@ -162,10 +140,13 @@ def _check_artifact(folder: Path, manifest: Manifest, runtime: Runtime) -> None:
             check_file(folder, name, manifest)
 
 
-def _batches(signature: Signature) -> tuple[int, ...]:
+def _batches(compared: Compared, signature: Signature) -> tuple[int, ...]:
     """The batch sizes that a model takes, of those that are timed; its own where it takes no other."""
     fixed = [spec.shape[0] for spec in signature.inputs if spec.shape and isinstance(spec.shape[0], int)]
-    return (fixed[0],) if fixed else BATCHES
+    others = [batch for batch in compared.batches if fixed and batch != fixed[0]]
+    if others:
+        raise BadInput(f"--batch {others[0]}: {compared.name} takes batches of {fixed[0]} alone")
+    return (fixed[0],) if fixed else compared.batches or BATCHES
 
 
 def _subjects(

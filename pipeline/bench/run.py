@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TypeVar
 
+from pipeline.bench.look_ahead import Outlook, tried
 from pipeline.bench.plan import (
     FULL,
     QUICK,
@@ -19,18 +20,19 @@ from pipeline.bench.plan import (
     Runtime,
     cover,
     footprint_subjects,
-    seconds_of,
-    timing_plan,
 )
 from pipeline.bench.subjects import LOADERS
+from pipeline.measure.exchange import Trial
 from pipeline.measure.launch import THIS_INTERPRETER
 from pipeline.measure.progress import Display, display
-from pipeline.measure.protocol import Timed, Worker, footprint, measure
+from pipeline.measure.protocol import Timed, Worker, footprint, measure, trials
 from pipeline.measure.statistics import ratios
 from pipeline.records import Environment, Footprint, Measurements, Subject
 from pipeline.store import write_record
+from pipeline.workers.limits import free_memory
 
 MEASUREMENTS = "measurements.json"
+_FOR_EVER_S = 1e9
 Value = TypeVar("Value")
 
 
@@ -98,17 +100,19 @@ def _starting(values: Mapping[str, Value], prefix: str) -> dict[str, Value]:
 
 
 def _measure(bench: Bench, subjects: list[Subject]) -> Measurements:
-    effort = bench.effort or (QUICK if bench.is_quick else FULL)
+    started = datetime.now(UTC)
+    outlook = _outlook(bench, subjects)
+    kept, left_out = outlook.kept(subjects, free_memory())
+    effort = outlook.effort
     timed: list[Timed] = []
     footprints: dict[str, Footprint] = {}
-    by_runtime = {runtime: [s for s in subjects if s.runtime == runtime] for runtime in RUNTIMES}
-    started = datetime.now(UTC)
-    with display(_processes(by_runtime, effort), seconds_of(subjects, effort)) as shown:
+    by_runtime = {runtime: [s for s in kept if s.runtime == runtime] for runtime in RUNTIMES}
+    with display(_processes(by_runtime, effort), outlook.seconds(kept)) as shown:
         for runtime, mine in by_runtime.items():
             if not mine:
                 continue
-            worker = Worker(LOADERS[runtime], bench.interpreters.get(runtime, THIS_INTERPRETER))
-            timed.append(measure(timing_plan(mine, effort), worker, shown))
+            worker = _worker(bench, runtime)
+            timed.append(measure(outlook.plan(mine), worker, shown))
             footprints |= _footprints(mine, effort.footprint_processes.get(runtime, 0), worker, shown)
     cells = tuple(cell for one in timed for cell in one.cells)
     return Measurements(
@@ -118,7 +122,25 @@ def _measure(bench: Bench, subjects: list[Subject]) -> Measurements:
         cells=cells,
         ratios=ratios(cells),
         footprints=footprints,
+        left_out=left_out,
     )
+
+
+def _outlook(bench: Bench, subjects: list[Subject]) -> Outlook:
+    """What the run is going to take, by a few calls in one process."""
+    effort = bench.effort or (QUICK if bench.is_quick else FULL)
+    if any(compared.batches for compared in bench.models):
+        effort = replace(effort, most_call_s=_FOR_EVER_S)  # they were asked for
+    asked = tried(subjects)
+    found: list[Trial] = []
+    with display(len(asked)) as shown:
+        for runtime, mine in asked.items():
+            found += trials(mine, _worker(bench, runtime), effort.most_call_s, free_memory(), shown)
+    return Outlook(found, effort)
+
+
+def _worker(bench: Bench, runtime: Runtime) -> Worker:
+    return Worker(LOADERS[runtime], bench.interpreters.get(runtime, THIS_INTERPRETER))
 
 
 def _footprints(subjects: list[Subject], processes: int, worker: Worker, shown: Display) -> dict[str, Footprint]:
@@ -150,7 +172,10 @@ def _labelled(measured: Measurements, coverages: list[Coverage]) -> Measurements
     return measured.model_copy(
         update={
             "seals": {key: seal for coverage in coverages for key, seal in coverage.seals.items()},
-            "left_out": {key: reason for coverage in coverages for key, reason in coverage.left_out.items()},
+            "left_out": {
+                **{key: reason for coverage in coverages for key, reason in coverage.left_out.items()},
+                **measured.left_out,
+            },
         }
     )
 

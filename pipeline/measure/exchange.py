@@ -71,7 +71,21 @@ class FootprintRequest(Record):
     subject: Subject
 
 
-Request = TimingRequest | FootprintRequest
+class TrialRequest(Record):
+    """See how long calls of `subjects` take, and what they need: each work at ascending batch sizes.
+
+    A subject is not tried whose call would take longer than `most_call_s` seconds or need more than `most_bytes` of
+    memory, by what a smaller batch took.
+    """
+
+    kind: Literal["trial"] = "trial"
+    loader: str
+    subjects: tuple[Subject, ...]
+    most_call_s: float
+    most_bytes: int
+
+
+Request = TimingRequest | FootprintRequest | TrialRequest
 REQUEST: TypeAdapter[Request] = TypeAdapter(Annotated[Request, Field(discriminator="kind")])
 
 
@@ -103,3 +117,22 @@ class FootprintResult(Record):
     kind: Literal["footprint"] = "footprint"
     environment: Environment
     footprint: Footprint
+
+
+class Trial(Record):
+    """What a few calls of one subject took: seconds until the first answer, loading included; seconds a call; memory.
+
+    `call_bytes` is what its calls needed at the peak beside what the process held before them.
+    """
+
+    subject: Subject
+    first_s: float
+    call_s: float
+    call_bytes: int
+
+
+class TrialResult(Record):
+    """What a worker leaves that has tried subjects."""
+
+    kind: Literal["trial"] = "trial"
+    trials: tuple[Trial, ...]

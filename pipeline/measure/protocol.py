@@ -10,6 +10,9 @@ from pipeline.measure.exchange import (
     FootprintResult,
     TimingRequest,
     TimingResult,
+    Trial,
+    TrialRequest,
+    TrialResult,
 )
 from pipeline.measure.launch import THIS_INTERPRETER, run_worker
 from pipeline.measure.progress import Display
@@ -17,6 +20,8 @@ from pipeline.records import CellSamples, Environment, Footprint, Record, Subjec
 
 # A worker that has not ended by then hangs.
 _LIMIT_S = 1800.0
+WARM_UPS = 5
+LEAST_SAMPLE_S = 0.002
 
 
 @dataclass(frozen=True)
@@ -32,16 +37,18 @@ class Plan(Record):
 
     Two variants of one cell are a pair. Each of `processes` worker processes times every cell in up to `rounds` rounds;
     a cell gets an equal share of `budget_s` seconds, so that a slow one has fewer rounds. A call that takes less than
-    `least_sample_s` is repeated inside a sample. One `seed` gives one order of samples.
+    `least_sample_s` is repeated inside a sample. One `seed` gives one order of samples. A process that has not ended
+    after `limit_s` seconds is ended.
     """
 
     subjects: tuple[Subject, ...]
     processes: int
     rounds: int
     budget_s: float
-    warm_ups: int = 5
-    least_sample_s: float = 0.002
+    warm_ups: int = WARM_UPS
+    least_sample_s: float = LEAST_SAMPLE_S
     seed: int = 0
+    limit_s: float = _LIMIT_S
 
 
 @dataclass(frozen=True)
@@ -77,10 +84,29 @@ def measure(plan: Plan, worker: Worker, display: Display) -> Timed:
     results = []
     for process in range(plan.processes):
         display.start(f"timing {plan.subjects[0].runtime}, process {process + 1} of {plan.processes}")
-        text = run_worker(request(plan, worker, process), worker.interpreter, _LIMIT_S, display.within)
+        text = run_worker(request(plan, worker, process), worker.interpreter, plan.limit_s, display.within)
         results.append(TimingResult.model_validate_json(text))
         display.finish()
     return Timed(_collect(plan.subjects, results), results[0].environment)
+
+
+def trials(
+    subjects: tuple[Subject, ...], worker: Worker, most_call_s: float, most_bytes: int, display: Display
+) -> tuple[Trial, ...]:
+    """What a few calls of subjects take, those of one work at ascending batch sizes, in one process.
+
+    A subject is not tried whose call would take longer than `most_call_s` or need more than `most_bytes`, by what a
+    smaller batch took.
+
+    Raises:
+        BadInput: what a worker refuses.
+        CheckFailed: if a worker dies.
+    """
+    asked = TrialRequest(loader=worker.loader, subjects=subjects, most_call_s=most_call_s, most_bytes=most_bytes)
+    display.start(f"trying {subjects[0].runtime}, to see how long it takes")
+    text = run_worker(asked, worker.interpreter, _LIMIT_S, display.within)
+    display.finish()
+    return TrialResult.model_validate_json(text).trials
 
 
 def footprint(subject: Subject, processes: int, worker: Worker, display: Display) -> Footprint:

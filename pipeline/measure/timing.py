@@ -14,6 +14,8 @@ from pipeline.measure.exchange import Opened, TimingRequest
 # However slow a cell is: below this a median says little.
 _LEAST_ROUNDS = 7
 _CALLS_TO_ESTIMATE = 3
+# A call that takes longer is warm at its second: what the others would warm up is small beside it.
+_LONG_S, _WARM_UPS_OF_LONG = 1.0, 2
 
 Report = Callable[[float, str], None]
 
@@ -101,15 +103,33 @@ def _cells(request: TimingRequest, opened: Sequence[Opened], report: Report) -> 
 
 
 def _warm_call_s(run: Callable[[], object], warm_ups: int) -> float:
-    for _ in range(warm_ups):
-        run()
+    for number in range(warm_ups):
+        call_s = _sample_s(run, 1)
+        if number + 1 >= _WARM_UPS_OF_LONG and call_s > _LONG_S:
+            return call_s
     return min(_sample_s(run, 1) for _ in range(_CALLS_TO_ESTIMATE))
+
+
+def cell_seconds(
+    call_s: float, variants: int, rounds: int, share_s: float, warm_ups: int, least_sample_s: float
+) -> float:
+    """About how long a cell is timed in one process: warm-ups and rounds, of calls of `call_s` seconds."""
+    is_long = call_s > _LONG_S
+    before = _WARM_UPS_OF_LONG if is_long else warm_ups + _CALLS_TO_ESTIMATE
+    repeats = _repeats(call_s, least_sample_s)
+    taken = min(rounds, max(_LEAST_ROUNDS, int(share_s / (variants * repeats * call_s))))
+    calls = before + taken * (repeats + (repeats > 1))
+    return variants * calls * call_s
+
+
+def _repeats(call_s: float, least_sample_s: float) -> int:
+    return max(1, math.ceil(least_sample_s / max(call_s, 1e-9)))
 
 
 def _cell(runners: tuple[Runner, ...], request: TimingRequest, share_s: float) -> Cell:
     """Both variants get the same number of calls, from the faster one, and rounds that fit the cell's share of time."""
     fastest_s = min(runner.call_s for runner in runners)
-    repeats = max(1, math.ceil(request.least_sample_s / max(fastest_s, 1e-9)))
+    repeats = _repeats(fastest_s, request.least_sample_s)
     round_s = repeats * sum(runner.call_s for runner in runners)
     rounds = min(request.rounds, max(_LEAST_ROUNDS, int(share_s / round_s)))
     return Cell(runners, repeats, rounds)

@@ -24,9 +24,13 @@ from pipeline.measure.exchange import (
     TimedSubject,
     TimingRequest,
     TimingResult,
+    TrialRequest,
+    TrialResult,
 )
 from pipeline.measure.footprint import take_footprint
 from pipeline.measure.timing import time_opened
+from pipeline.measure.trial import take_trials
+from pipeline.records import Record
 
 # A line more often would take time from what is measured.
 _SECONDS_BETWEEN_REPORTS = 0.5
@@ -53,7 +57,11 @@ def main(request_file: Path, result_file: Path) -> None:
         PipelineError: what the loader raises: a file it can't load, a device that is missing.
     """
     request = REQUEST.validate_json(request_file.read_bytes())
-    result = _footprint(request) if isinstance(request, FootprintRequest) else _timing(request)
+    result: Record
+    if isinstance(request, TrialRequest):
+        result = _trial(request)
+    else:
+        result = _footprint(request) if isinstance(request, FootprintRequest) else _timing(request)
     scratch = result_file.with_suffix(".part")
     scratch.write_text(result.model_dump_json(), encoding="utf-8")
     scratch.replace(result_file)
@@ -103,6 +111,13 @@ def _footprint(request: FootprintRequest) -> FootprintResult:
     report(0.0, f"first answer of {request.subject.key}")
     footprint, device = take_footprint(load, request.subject)
     return FootprintResult(environment=environment(device), footprint=footprint)
+
+
+def _trial(request: TrialRequest) -> TrialResult:
+    report = _Progress()
+    report(0.0, f"importing {request.loader}")
+    load = resolve_loader(request.loader)
+    return TrialResult(trials=take_trials(load, request, report))
 
 
 def _one_device(devices: list[str]) -> str:

@@ -56,7 +56,8 @@ def test_its_twin_is_made_and_its_sizes_are_told(capsys, tmp_path: Path, monkeyp
     told = err.splitlines()
     assert told[0] == "exporting the unshared twin of own.py:task"
     assert told[1] == "own is timed at x_time=16"
-    assert told[2].startswith("measuring takes about ")
+    assert told[2] == "measuring 1/1: trying keras, to see how long it takes"
+    assert told[3].startswith("measuring takes about ")
     assert "at x_time 16" in " ".join(out.split())
     twin = read_manifest(tmp_path / "build/own/unshared/bundle")
     assert (twin.variant, twin.parameters.stored) == ("unshared", 40)

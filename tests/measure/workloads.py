@@ -47,7 +47,7 @@ def _runs(asked: Subject) -> tuple[Callable[[], object], ...]:
     if asked.model == "allocates":
         kept: list[bytes] = []
         return (lambda: _allocate(kept),)
-    runs = {"adds": _add, "dies": _die, "raises": _raise, "endless": _go_on}
+    runs = {"adds": _add, "dies": _die, "raises": _raise, "endless": _go_on, "greedy": _take_all}
     return (runs[asked.model],)
 
 
@@ -66,6 +66,12 @@ def _raise() -> None:
 def _go_on() -> None:
     while True:
         pass
+
+
+def _take_all() -> None:
+    kept: list[bytes] = []
+    while len(kept) < 1000:
+        _allocate(kept)
 
 
 def _allocate(kept: list[bytes], freed_mib: int = FREED_MIB) -> None:
