@@ -8,9 +8,10 @@ from pipeline.cases import free_axes
 from pipeline.errors import BadInput
 from pipeline.records import AxisRule, Signature
 
-# An image's side as backbones are trained on, and a sequence as long as a sentence or two.
-_PIXELS, _STEPS = 224, 128
-_IMAGE_AXES = 4  # batch, two sides, channels
+# By the number of an input's axes: sequences as long as a sentence or two; an image's side as backbones are trained on;
+# a volume's side as scans are cut to (batch, three sides, channels).
+_STEPS = 128
+_SIDES = {4: 224, 5: 64}
 
 
 def read_sizes(texts: Iterable[str]) -> dict[str, int]:
@@ -35,7 +36,7 @@ def sizes_of(signature: Signature, asked: Mapping[str, int]) -> dict[str, int]:
         signature: the model's.
         asked: sizes that a user asked for, by axis, or by the end of the names of several (`time` of `left_time` and
             `right_time`). The others get what users have, as near as their rules admit:
-            sides of images 224, everything else 128.
+            sides of images 224, of volumes 64, everything else 128.
 
     Raises:
         BadInput: if there is no such free axis, or it takes no such size.
@@ -55,8 +56,8 @@ def sizes_of(signature: Signature, asked: Mapping[str, int]) -> dict[str, int]:
 
 
 def _of_users(signature: Signature, axis: str) -> int:
-    is_side = any(len(spec.shape) == _IMAGE_AXES and axis in spec.shape[1:] for spec in signature.inputs)
-    return _PIXELS if is_side else _STEPS
+    sides = [_SIDES.get(len(spec.shape), _STEPS) for spec in signature.inputs if axis in spec.shape[1:]]
+    return next((side for side in sides if side != _STEPS), _STEPS)
 
 
 def _usual(rule: AxisRule, size: int) -> int:

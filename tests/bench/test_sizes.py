@@ -23,6 +23,7 @@ def signature(*shapes: tuple[str | int, ...], **axes: AxisRule) -> Signature:
     [
         (signature(("batch", "time", 8)), {"time": 128}),
         (signature(IMAGES), {"height": 224, "width": 224}),
+        (signature(("batch", "depth", "height", "width", 1)), {"depth": 64, "height": 64, "width": 64}),
         (signature(("batch", "time"), time=AxisRule(most=32)), {"time": 32}),
         (signature(IMAGES, height=AxisRule(multiple=16), width=AxisRule(multiple=50)), {"height": 224, "width": 200}),
         (signature(("batch", "time", 1), time=AxisRule(least=400, multiple=100, remainder=12)), {"time": 412}),
