@@ -172,3 +172,18 @@ def test_openvino_still_takes_a_forward_and_a_backward_lstm_for_one() -> None:
     assert not np.allclose(answers["y"], expected[0], atol=1e-3) or not np.allclose(
         answers["z"], expected[1], atol=1e-3
     )
+
+
+def test_openvino_still_computes_float64_in_float32() -> None:
+    """One division: when this fails, models in float64 can be held against it."""
+    openvino = pytest.importorskip("openvino")
+
+    vectors = {name: onnx.helper.make_tensor_value_info(name, onnx.TensorProto.DOUBLE, [3]) for name in "aby"}
+    nodes = [onnx.helper.make_node("Div", ["a", "b"], ["y"])]
+    graph = onnx.helper.make_graph(nodes, "division", [vectors["a"], vectors["b"]], [vectors["y"]])
+    proto = onnx.helper.make_model(graph, opset_imports=[onnx.helper.make_opsetid("", 18)], ir_version=9)
+    compiled = openvino.Core().compile_model(openvino.Core().read_model(proto.SerializeToString()), "CPU")
+    a, b = np.array([1.0, 2.0, 3.0]), np.array([3.0, 3.0, 7.0])
+    answer = np.asarray(compiled({"a": a, "b": b})["y"])
+    assert answer.dtype == np.float64
+    assert np.abs(answer - a / b).max() > 1e-9

@@ -20,7 +20,7 @@ _UNKNOWN = "Unknown activation function"
 
 def runs_in_openvino(subject: Subject) -> Cell:
     """Recurrent and masked models agree with the frozen truth in OpenVINO too."""
-    if not has_recurrent_layers_or_masks(subject.model):
+    if not has_recurrent_layers_or_masks(subject.model) or _is_in_float64(subject):
         return DOES_NOT_APPLY
     if find_spec("openvino") is None:
         return Cell(False, "openvino is not installed")
@@ -50,6 +50,14 @@ def runs_in_openvino(subject: Subject) -> Cell:
     # Where it has no answer, or one that it is known to get wrong, there is nothing to compare.
     has_none = any(_UNKNOWN in failure for failure in failures)
     return DOES_NOT_APPLY if has_none or (failures and reads_both_ways(subject.proto.graph)) else cell(failures)
+
+
+def _is_in_float64(subject: Subject) -> bool:
+    """Whether an answer is float64: on a CPU OpenVINO 2026.4 computes it in float32 and widens what comes out.
+
+    A file of one division and nothing else shows it (tests/test_zoo_points.py).
+    """
+    return any(spec.dtype == "float64" for spec in subject.truth.signature.outputs)
 
 
 def reads_both_ways(graph: onnx.GraphProto) -> bool:
