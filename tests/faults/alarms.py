@@ -97,7 +97,7 @@ def in_processes(names: list[str], seeds: int, jobs: int, effort: Effort) -> Ite
     """Each model in a process that may die of it."""
     os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
     context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(jobs, mp_context=context, initializer=_keep_answering) as pool:
+    with ProcessPoolExecutor(jobs, mp_context=context, initializer=keep_answering) as pool:
         tasks = [pool.submit(in_model, name, seeds, effort) for name in names]
         for name, task in zip(names, tasks, strict=True):
             try:
@@ -106,7 +106,7 @@ def in_processes(names: list[str], seeds: int, jobs: int, effort: Effort) -> Ite
                 yield Judged(name, seeds, ((0, "the process died of it, or of another that ran beside it"),))
 
 
-def _keep_answering() -> None:
+def keep_answering() -> None:
     """One process answers for all the models of this one."""
     from pipeline.oracle.asking import kept
 
