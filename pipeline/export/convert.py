@@ -5,8 +5,9 @@ from __future__ import annotations
 import contextlib
 import copy
 import logging
+import re
 from collections import OrderedDict
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 from unittest import mock
 
@@ -38,6 +39,9 @@ _BIAS_REWRITER = "rewrite_biasadd_with_conv2d"
 _FUSION_INTO_WEIGHTS = ("Conv", "BatchNormalization")
 # Their operands are broadcast: one may have more axes than the result of a convolution that it meets.
 _BROADCASTING = ("Add", "Max", "Min", "Mul", "PRelu", "Sub", "Sum")
+# What tf2onnx logs of an operation that it has no handler for, and then of all of them.
+_UNHANDLED = re.compile(r"Tensorflow op \[(.+): (\w+)\] is not supported")
+_COUNTED = "Unsupported ops: "
 
 
 class ConversionFailed(BadInput):
@@ -83,9 +87,26 @@ def convert(trace: Trace, graph_def: Any, values: Mapping[str, np.ndarray], opse
                 f"tf2onnx can't convert the model: {with_call_sites(one_line(error), trace.sites)}"
             ) from error
     if errors:
-        told = "; ".join(dict.fromkeys(errors))
-        raise ConversionFailed(f"tf2onnx can't convert the model: {with_call_sites(told, trace.sites)}")
+        told = _told(with_call_sites(error, trace.sites) for error in errors)
+        raise ConversionFailed(f"tf2onnx can't convert the model: {told}")
     return proto
+
+
+def _told(errors: Iterable[str]) -> str:
+    """What tf2onnx logged, in one line: operations without a handler once each, with their call sites and a way out."""
+    sites: dict[str, list[str]] = {}
+    others: list[str] = []
+    for error in dict.fromkeys(errors):
+        if found := _UNHANDLED.fullmatch(error):
+            sites.setdefault(found[2], []).append(found[1])
+        elif not error.startswith(_COUNTED):
+            others.append(error)
+    unhandled = [
+        f"{operation} ({', '.join(names)}): neither tf2onnx nor this project has a handler for it: write it with other "
+        "operations, or do it outside the model"
+        for operation, names in sites.items()
+    ]
+    return "; ".join([*others, *unhandled])
 
 
 def _branch_shapes() -> Any:

@@ -23,3 +23,17 @@ def test_resizing_by_areas_is_refused() -> None:
     """tf2onnx would take the nearest pixel."""
     with pytest.raises(ConversionFailed, match="ONNX resizes by no areas: resize bilinearly with antialias=True"):
         assert_agrees(layers.Lambda(lambda x: tf.image.resize(x, (3, 3), method="area")), normal(2, 5, 5, 1))
+
+
+def test_an_operation_without_a_handler_is_told_once_with_its_call_site_and_a_way_out() -> None:
+    """Not in tf2onnx's words, which end in a count as Python prints it."""
+
+    def pooled(x):
+        return tf.nn.fractional_max_pool(x, [1.0, 1.5, 1.5, 1.0], seed=1)[0]
+
+    with pytest.raises(ConversionFailed) as caught:
+        assert_agrees(layers.Lambda(lambda x: pooled(x) + pooled(-x), name="pooled"), normal(2, 6, 6, 1))
+    assert str(caught.value) == (
+        "tf2onnx can't convert the model: FractionalMaxPool (call site 'pooled'): neither tf2onnx nor this project has "
+        "a handler for it: write it with other operations, or do it outside the model"
+    )
