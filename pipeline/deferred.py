@@ -37,10 +37,13 @@ class _Deferred(ModuleType):
 
 
 class _Unfinished(_Deferred):
-    """One that runs: what asks it meanwhile gets what is there, as from every module that is being imported."""
+    """One that runs: who runs it gets what is there, as of every module that is being imported; others wait."""
 
     def __getattr__(self, name: str) -> Any:
-        raise AttributeError(f"partially initialized module {self.__name__!r} has no attribute {name!r}")
+        with _running:
+            if type(self) is _Unfinished:
+                raise AttributeError(f"partially initialized module {self.__name__!r} has no attribute {name!r}")
+        return getattr(self, name)
 
 
 def _run(module: ModuleType) -> None:
