@@ -99,7 +99,7 @@ def _models(config: pytest.Config) -> list[Compared]:
 
 def _compared(text: str, root: Path) -> Compared:
     """The two bundles of a model reference; a plain name that is not registered is that of a bundle without a task."""
-    is_reference = text in stages.registered() or ":" in text or text.endswith(".keras")
+    is_reference = text in stages.registered() or stages.is_reference(text)
     name = stages.bundle_name(stages.Reference(text)) if is_reference else text
     shared, unshared = (root / stages.bundle_folder(name, variant) for variant in VARIANTS)
     return Compared(name, shared, unshared, text if is_reference else None)

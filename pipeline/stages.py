@@ -488,7 +488,7 @@ def verify(
     directory = Path(text)
     if not directory.exists() and text in registered():
         directory = EXPORTED / text
-    elif not directory.is_dir() and _is_reference(text):
+    elif not directory.is_dir() and is_reference(text):
         directory = EXPORTED / bundle_name(Reference(text) if reference is None else replace(reference, text=text))
     model = None if reference is None else _trained(reference)
     rows = None if reference is None else _samples(reference)
@@ -502,8 +502,8 @@ def verify(
     return verdict, left_behind(name, verdict, directory, shlex.join(words), failures)
 
 
-def _is_reference(text: str) -> bool:
-    """Whether a text that is no folder is meant as a model's reference."""
+def is_reference(text: str) -> bool:
+    """Whether a text that is no registered name and no folder is meant as a model's reference."""
     if ":" in text or not Path(text).suffix:
         return ":" in text
     load_tensorflow()
