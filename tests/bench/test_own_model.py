@@ -8,11 +8,13 @@ from pathlib import Path
 import keras
 import pytest
 
+from pipeline import stages
 from pipeline.bench import run as bench_run
 from pipeline.bench.plan import Effort
-from pipeline.bundle import read_manifest
-from pipeline.records import Measurements
+from pipeline.bundle import read_manifest, write_manifest
+from pipeline.records import Measurements, Source
 from pipeline.store import read_record
+from tests.small_bundle import write_bundle
 from tests.test_cli import run
 
 OWN = """
@@ -74,20 +76,23 @@ def test_its_twin_is_made_and_its_sizes_are_told(capsys, tmp_path: Path, monkeyp
 def test_a_bundle_of_another_source_is_not_timed(capsys, tmp_path: Path, monkeypatch) -> None:
     """Neither the bundle nor the twin; the hint is a command."""
     monkeypatch.chdir(tmp_path)
-    for folder in ("a", "b"):
-        (tmp_path / folder).mkdir()
-        (tmp_path / folder / "own.py").write_text(OWN)
-    assert run(capsys, "export", "a/own.py:build", "--effort", "quick")[0] == 0
-    status, _, err = run(capsys, "bench", "b/own.py:build", "--quick")
-    assert status == 2
-    assert "exported/own is the bundle of another own.py:build: run `" in err
-    assert "`shared-layers export b/own.py:build --replace`" in err
-    twin = ("export", "a/own.py:build", "--effort", "quick", "--variant", "unshared")
-    assert run(capsys, *twin)[0] == 0
-    assert run(capsys, "export", "b/own.py:build", "--effort", "quick", "--replace")[0] == 0
-    status, _, err = run(capsys, "bench", "b/own.py:build", "--quick")
-    assert status == 2
-    assert "`shared-layers export b/own.py:build --variant unshared --replace`" in err
+    (tmp_path / "own.py").write_text(OWN)
+    own = stages.resolve(stages.Reference("own.py:build"))
+    folders = {"": tmp_path / "exported/own", " --variant unshared": tmp_path / "build/own/unshared/bundle"}
+    for folder in folders.values():
+        folder.mkdir(parents=True)
+        write_bundle(folder)
+    for option, folder in folders.items():
+        _say_source(folder, Source(text="own.py:build", sha256="0" * 64))
+        status, _, err = run(capsys, "bench", "own.py:build", "--quick")
+        assert status == 2
+        assert f"{folder.relative_to(tmp_path)} is the bundle of another own.py:build: run `" in err
+        assert f"`shared-layers export own.py:build{option} --replace`" in err
+        _say_source(folder, own.source(folder))
+
+
+def _say_source(folder: Path, source: Source) -> None:
+    write_manifest(folder, read_manifest(folder).model_copy(update={"source": source}))
 
 
 def test_verify_takes_the_reference_of_an_h5_file(capsys, tmp_path: Path, monkeypatch) -> None:
@@ -95,5 +100,7 @@ def test_verify_takes_the_reference_of_an_h5_file(capsys, tmp_path: Path, monkey
     monkeypatch.chdir(tmp_path)
     x = keras.Input((4,))
     keras.Model(x, keras.layers.Dense(2)(x)).save("old.h5")
-    assert run(capsys, "export", "old.h5", "--effort", "quick")[0] == 0
-    assert run(capsys, "verify", "old.h5")[0] == 0
+    (tmp_path / "exported/old").mkdir(parents=True)
+    write_bundle(tmp_path / "exported/old")
+    status, out, _ = run(capsys, "verify", "old.h5")
+    assert (status, out.splitlines()[0]) == (0, "exported/old: passed")
