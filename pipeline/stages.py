@@ -489,10 +489,14 @@ def verify(
     if not directory.exists() and text in registered():
         directory = EXPORTED / text
     elif not directory.is_dir() and is_reference(text):
-        directory = EXPORTED / bundle_name(Reference(text) if reference is None else replace(reference, text=text))
-    model = None if reference is None else _trained(reference)
-    rows = None if reference is None else _samples(reference)
-    verdict = verify_bundle(directory, model, truth=truth, samples=rows)
+        directory = _published(Reference(text) if reference is None else replace(reference, text=text))
+    if reference is None:
+        verdict = verify_bundle(directory, truth=truth)
+    else:
+        from pipeline.oracle.asking import begun
+
+        with begun():
+            verdict = verify_bundle(directory, _trained(reference), truth=truth, samples=_samples(reference))
     name = Path(os.path.abspath(directory)).name
     if verdict.passed:
         return verdict, ""
@@ -504,12 +508,21 @@ def verify(
 
 def is_reference(text: str) -> bool:
     """Whether a text that is no registered name and no folder is meant as a model's reference."""
-    if ":" in text or not Path(text).suffix:
-        return ":" in text
-    load_tensorflow()
-    from pipeline.models.reference import MODEL_FILES
+    from pipeline.models.origin import MODEL_FILES
 
-    return text.endswith(MODEL_FILES)
+    return ":" in text or text.endswith(MODEL_FILES)
+
+
+def _published(reference: Reference) -> Path:
+    """The folder of a referenced model's bundle, which is not to be another's."""
+    from pipeline.bundle import source_of
+    from pipeline.models.origin import origin_of
+
+    folder = EXPORTED / bundle_name(reference)
+    other = origin_of(reference.text).source(folder).other(source_of(folder))
+    if other is not None:
+        raise BadInput(f"{folder} is the bundle of {other}: give the folder to verify that one")
+    return folder
 
 
 def _trained(reference: Reference) -> keras.Model:
@@ -622,10 +635,16 @@ def run_bench(planned: Bench, results: Path) -> Measurements:
 
 
 def bundle_name(reference: Reference) -> str:
-    """The name of a referenced model's bundle; that of a registered model without loading anything."""
+    """The name of a referenced model's bundle, told without loading anything.
+
+    Raises:
+        BadInput: if it is no reference.
+    """
+    from pipeline.models.origin import origin_of
+
     if reference.name is not None or reference.text in registered():
         return reference.name or reference.text
-    return resolve(reference).name
+    return origin_of(reference.text).name if is_reference(reference.text) else resolve(reference).name
 
 
 # --- doctor -------------------------------------------------------------------------------------------------------

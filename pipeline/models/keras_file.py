@@ -10,7 +10,8 @@ import keras
 
 from pipeline.errors import BadInput, one_line
 from pipeline.models.foreign import calling_foreign
-from pipeline.models.legacy_h5 import ENDINGS, load_legacy_file
+from pipeline.models.legacy_h5 import load_legacy_file
+from pipeline.models.origin import OLD_FILES
 
 # What Keras says (3.12 to 3.15), and what to do about it.
 _ADVICE = (
@@ -38,7 +39,7 @@ def load_keras_file(path: Path) -> keras.Model:
     """
     if not path.is_file():
         raise BadInput(f"{path} doesn't exist or is not a file: give a .keras file written by model.save")
-    is_legacy = path.suffix in ENDINGS
+    is_legacy = path.suffix in OLD_FILES
     if not is_legacy:
         require_sound(path)
     with calling_foreign(f"loading {path}", "save the model again"):

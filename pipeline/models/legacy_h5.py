@@ -18,8 +18,8 @@ import h5py
 import keras
 
 from pipeline.errors import BadInput, one_line
+from pipeline.models.origin import OLD_FILES
 
-ENDINGS = (".h5", ".hdf5")
 LOAD_BY_NAME = "fill the model in its builder, by model.load_weights(FILE, by_name=True)"
 _CONFIG = "model_config"
 # What Keras 2 writes of a layer and Keras 3 knows nothing of, where it says no more than Keras 3 does by itself.
@@ -46,7 +46,7 @@ def load_legacy_file(path: Path) -> keras.Model:
     _refuse_unknown(path, config)
     with TemporaryDirectory() as scratch, warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)  # about arguments that Keras 2 wrote
-        mended = Path(scratch) / f"model{ENDINGS[0]}"
+        mended = Path(scratch) / f"model{OLD_FILES[0]}"
         shutil.copyfile(path, mended)
         with h5py.File(mended, "r+") as file:
             file.attrs[_CONFIG] = json.dumps(_in_words_of_keras_3(config)).encode()

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-import os
-import re
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from pathlib import Path
 from types import FunctionType, ModuleType
@@ -18,16 +16,13 @@ from pipeline.errors import BadInput
 from pipeline.models import legacy_h5, registry
 from pipeline.models.foreign import calling_foreign
 from pipeline.models.keras_file import load_keras_file
+from pipeline.models.origin import MODEL_FILES, OLD_FILES, Origin, folder_name, origin_of, where_and_function
 from pipeline.models.source import import_file, import_module
 from pipeline.models.task import Task
 from pipeline.models.weights_file import ENDINGS, WeightsFile, fill
 from pipeline.records import Source
 
 _SEED = 0
-# Functions whose names say nothing of what they build: the file's does.
-_UNTOLD = ("build", "model", "task")
-# Files that hold a whole model.
-MODEL_FILES = (".keras", *legacy_h5.ENDINGS)
 _MANIFEST, _OF_BUNDLE = "manifest.json", "model.keras"  # in a bundle of ours
 
 
@@ -36,42 +31,36 @@ class Resolved:
     """A reference that was found.
 
     Attributes:
-        name: what its bundle is called: the name that the user chose, the registered name, the file's stem, or with a
-            function of another name than `build`, `model` and `task` the stem and the function's; with only letters
-            that suit a folder.
+        origin: where it comes from, and what it is called.
         task: the task; a builder of a bare model is a task with nothing but `build`.
         source_sha256: of the files that the model is made from, in hexadecimal.
         is_registered: whether it is one of ours, which are trained before they are exported.
-        text: what is told of where it comes from: file and function, without folders.
-        place: the file that it is made from, or what stands for it: a module's full name, a registered one.
         weights: the file that fills the model, if one was given.
     """
 
-    name: str
+    origin: Origin
     task: Task
     source_sha256: str
     is_registered: bool
-    text: str
-    place: Path | str
     weights: WeightsFile | None = None
+
+    @property
+    def name(self) -> str:
+        """What its bundle is called."""
+        return self.origin.name
 
     def source(self, folder: Path) -> Source:
         """Where it comes from, as a folder says in which something of it lies."""
-        place = self.place
-        if isinstance(place, Path):
-            place = os.path.relpath(os.path.realpath(place), os.path.realpath(folder))
-        return Source(text=self.text, sha256=hashlib.sha256(f"{place} {self.text}".encode()).hexdigest())
+        return self.origin.source(folder)
 
 
 @dataclass(frozen=True)
 class _Found:
     """What a reference names, and the file that it comes from."""
 
-    name: str
+    origin: Origin
     task: Task
     source: Path
-    text: str
-    place: Path | str
 
 
 def resolve(
@@ -108,12 +97,10 @@ def resolve(
     of_weights = () if weights is None else (weights.path, weights.layers)
     files = [path for path in (found.source, data, *of_weights, *imported) if path is not None]
     return Resolved(
-        name=name or found.name,
+        origin=found.origin if name is None else replace(found.origin, name=name),
         task=found.task,
         source_sha256=_sha256(files),
         is_registered=is_registered,
-        text=found.text,
-        place=found.place,
         weights=weights,
     )
 
@@ -139,7 +126,7 @@ def build_model(resolved: Resolved, seed: int = _SEED) -> keras.Model:
 
 def _registered(name: str, data: Path | None) -> _Found:
     (source,) = registry.sources_of(name)
-    return _Found(name, registry.task_of(name, data), source, name, name)
+    return _Found(Origin(name, name, name), registry.task_of(name, data), source)
 
 
 def _own(reference: str) -> _Found:
@@ -175,14 +162,11 @@ def _refused_folder(folder: Path) -> BadInput:
 def _keras_file(path: Path) -> _Found:
     model = load_keras_file(path)
     task = Task(build=_FirstReady(model, lambda: load_keras_file(path)))
-    return _Found(_folder_name(path.stem), task, path, path.name, path)
+    return _Found(origin_of(str(path)), task, path)
 
 
 def _builder(reference: str) -> _Found:
-    where, _, function = reference.rpartition(":")
-    if not where or not function:
-        missing = "function behind" if where else "module or file before"
-        raise BadInput(f"{reference} names no {missing} the colon: write module:function or path/to/file.py:function")
+    where, function = where_and_function(reference)
     module = _module_of(where)
     if not hasattr(module, function):
         raise BadInput(f"{where} has no function {function!r}: {_offer(module, function)}")
@@ -193,15 +177,7 @@ def _builder(reference: str) -> _Found:
     if not isinstance(made, keras.Model | Task):
         raise BadInput(f"the builder {reference} returned {_kind(made)}: a keras.Model or a pipeline.Task is needed")
     task = made if isinstance(made, Task) else Task(build=_FirstReady(made, builder))
-    is_file = where.endswith(".py")
-    stem = Path(where).stem if is_file else where.rpartition(".")[2]
-    return _Found(
-        name=_folder_name(stem if function in _UNTOLD else f"{stem}-{function}"),
-        task=task,
-        source=_file_of(module),
-        text=f"{Path(where).name if is_file else where}:{function}",
-        place=Path(where) if is_file else where,
-    )
+    return _Found(origin_of(reference), task, _file_of(module))
 
 
 class _FirstReady:
@@ -250,19 +226,15 @@ def _kind(value: Any) -> str:
     return "None" if value is None else f"a {type(value).__name__}"
 
 
-def _folder_name(name: str) -> str:
-    return re.sub(r"[^A-Za-z0-9_.-]+", "_", name).strip("._-") or "model"
-
-
 def _refuse_name(name: str) -> None:
-    if _folder_name(name) != name:
+    if folder_name(name) != name:
         raise BadInput(f"--name {name!r} can't be the name of a folder: use letters, digits, '.', '_' and '-'")
 
 
 def _refuse_weights(weights: Path, reference: str) -> None:
     if reference.endswith(MODEL_FILES):
         raise BadInput(f"--weights fills a builder's model, and {reference} brings its own: leave --weights out")
-    if weights.suffix in legacy_h5.ENDINGS and not weights.name.endswith(ENDINGS):
+    if weights.suffix in OLD_FILES and not weights.name.endswith(ENDINGS):
         raise BadInput(
             f"--weights {weights} is an .h5 file of a whole model or of Keras 2: give it as the model itself, or "
             f"{legacy_h5.LOAD_BY_NAME}"

@@ -83,15 +83,16 @@ def test_a_bundle_of_another_source_is_not_timed(capsys, tmp_path: Path, monkeyp
         folder.mkdir(parents=True)
         write_bundle(folder)
     for option, folder in folders.items():
-        _say_source(folder, Source(text="own.py:build", sha256="0" * 64))
+        say_source(folder, Source(text="own.py:build", sha256="0" * 64))
         status, _, err = run(capsys, "bench", "own.py:build", "--quick")
         assert status == 2
         assert f"{folder.relative_to(tmp_path)} is the bundle of another own.py:build: run `" in err
         assert f"`shared-layers export own.py:build{option} --replace`" in err
-        _say_source(folder, own.source(folder))
+        say_source(folder, own.source(folder))
 
 
-def _say_source(folder: Path, source: Source) -> None:
+def say_source(folder: Path, source: Source) -> None:
+    """Let a bundle say that it comes from somewhere."""
     write_manifest(folder, read_manifest(folder).model_copy(update={"source": source}))
 
 
