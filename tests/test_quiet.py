@@ -31,3 +31,22 @@ def test_tensorflow_alone_brings_no_keras_which_is_there_when_asked_for() -> Non
     told = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert told.stdout.split() == ["True", "False", "False", "3"]
     assert told.stderr == ""
+
+
+def test_the_collector_leaves_out_what_was_loaded_and_nothing_else() -> None:
+    """TensorFlow's modules are frozen; garbage of before is gone by then, and garbage of afterwards is found."""
+    code = """
+import gc, weakref
+from pipeline.quiet import load_tensorflow
+
+class Ring:
+    def __init__(self): self.own = self
+
+before = weakref.ref(Ring())
+load_tensorflow()
+after = weakref.ref(Ring())
+gc.collect()
+print(before() is None, after() is None, gc.isenabled(), gc.get_freeze_count() > 100_000)
+"""
+    told = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert told.stdout.split() == ["True"] * 4
