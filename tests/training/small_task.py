@@ -7,6 +7,7 @@ from pathlib import Path
 import keras
 import numpy as np
 
+from pipeline.models.origin import Origin
 from pipeline.models.reference import Resolved
 from pipeline.models.task import Arrays, FitPlan, Predict, Task
 
@@ -53,10 +54,8 @@ TASK = Task(
 def subject(task: Task = TASK) -> Resolved:
     """The task as a reference would give it."""
     return Resolved(
-        name="small",
+        origin=Origin("small", "small.py:task", Path("small.py")),
         task=task,
         source_sha256="0" * 64,
         is_registered=False,
-        text="small.py:task",
-        place=Path("small.py"),
     )
